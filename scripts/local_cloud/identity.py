@@ -1,0 +1,70 @@
+"""How an emulated service acts as the role that it was given: trust first, then a session."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+from local_cloud import seams
+from local_cloud.errors import ApiError
+
+
+def endpoint_url() -> str:
+    """Return the URL at which the local cloud answers."""
+    return os.environ["AWS_ENDPOINT_URL"]
+
+
+def assume_service_role(role_arn: str, service: str, session_name: str) -> dict[str, str]:
+    """Open a session of a role for a service such as `sagemaker.amazonaws.com`.
+
+    Returns boto3 client arguments; raises AccessDenied if the role is missing or its trust policy
+    does not name the service.
+    """
+    role = seams.find_role(role_arn)
+    if role is None or not _trusts(role["AssumeRolePolicyDocument"], service):
+        raise ApiError(
+            "AccessDeniedException",
+            f"{service} is not authorized to perform: sts:AssumeRole on resource: {role_arn}",
+        )
+    return seams.open_role_session(role_arn, session_name)
+
+
+def client(service: str, credentials: dict[str, str], region: str) -> Any:
+    """Make a boto3 client that acts with these credentials against the local cloud."""
+    return boto3.client(
+        service,
+        endpoint_url=endpoint_url(),
+        region_name=region,
+        config=Config(retries={"max_attempts": 1}),
+        **credentials,
+    )
+
+
+def environment(credentials: dict[str, str], region: str) -> dict[str, str]:
+    """Return a scrubbed environment for a child process: nothing of the user's, PATH aside."""
+    return {
+        "PATH": os.environ["PATH"],
+        "LANG": os.environ.get("LANG", "C.UTF-8"),
+        "AWS_ENDPOINT_URL": endpoint_url(),
+        "AWS_REGION": region,
+        "AWS_DEFAULT_REGION": region,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_ACCESS_KEY_ID": credentials["aws_access_key_id"],
+        "AWS_SECRET_ACCESS_KEY": credentials["aws_secret_access_key"],
+        "AWS_SESSION_TOKEN": credentials["aws_session_token"],
+    }
+
+
+def _trusts(document: str | dict, service: str) -> bool:
+    policy = json.loads(document) if isinstance(document, str) else document
+    statements = policy["Statement"]
+    for statement in statements if isinstance(statements, list) else [statements]:
+        services = statement.get("Principal", {}).get("Service", [])
+        named = services if isinstance(services, list) else [services]
+        if statement["Effect"] == "Allow" and service in named:
+            return True
+    return False

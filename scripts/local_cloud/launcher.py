@@ -1,0 +1,164 @@
+"""Starts and stops a local cloud as a child process, for `make demo` and for the tests."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+SCRIPTS = Path(__file__).resolve().parent.parent
+REGION = "us-east-1"
+ACCOUNT = "000000000000"
+HOST = "127.0.0.1"
+KEPT_VARIABLES = ("PATH", "LANG", "LC_ALL", "TMPDIR", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
+PIP_PREFIXES = ("PIP_",)  # the docker front end installs requirements as the user's pip would
+
+
+class LocalCloudError(RuntimeError):
+    """The local cloud could not be started; says why and what to do."""
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on right now."""
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def scrubbed_environment(home: Path) -> dict[str, str]:
+    """Return what of this process's environment the local cloud may see: no AWS credentials."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name in KEPT_VARIABLES or name.startswith(PIP_PREFIXES)
+    }
+    return {
+        **kept,
+        "HOME": str(home),
+        "PYTHONPATH": str(SCRIPTS),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+
+
+class RunningCloud:
+    """A local cloud in a process group of its own; use it as a context manager."""
+
+    def __init__(self, state: Path, port: int | None = None) -> None:
+        self.state = state.resolve()
+        self.port = port or free_port()
+        self.log = self.state / "local-cloud.log"
+        self.access_key = "LOCALADMIN" + secrets.token_hex(5).upper()
+        self.secret_key = secrets.token_hex(20)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """The endpoint URL of every service."""
+        return f"http://{HOST}:{self.port}"
+
+    def __enter__(self) -> RunningCloud:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def start(self, timeout_s: float = 60) -> None:
+        """Start the server and return once it answers."""
+        self._refuse_a_taken_port()
+        self.state.mkdir(parents=True, exist_ok=True)
+        environment = scrubbed_environment(self.state) | {
+            "AWS_ACCESS_KEY_ID": self.access_key,
+            "AWS_SECRET_ACCESS_KEY": self.secret_key,
+        }
+        arguments = ["--port", str(self.port), "--state", str(self.state)]
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "local_cloud", *arguments],
+                env=environment,
+                cwd=self.state,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        self._wait_until_ready(timeout_s)
+
+    def stop(self, timeout_s: float = 15) -> None:
+        """End the server and every process it started."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.terminate()
+        try:
+            process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # what it started and did not end itself
+
+    def client(self, service: str, **options: Any) -> Any:
+        """Return a boto3 client with the administrator's credentials of this local cloud."""
+        session = boto3.session.Session(
+            aws_access_key_id=self.access_key,
+            aws_secret_access_key=self.secret_key,
+            region_name=REGION,
+        )
+        return session.client(
+            service, endpoint_url=self.url, config=Config(retries={"max_attempts": 2}), **options
+        )
+
+    def environment(self) -> dict[str, str]:
+        """Return the variables with which a child process reaches this cloud as administrator."""
+        return scrubbed_environment(self.state) | {
+            "AWS_ENDPOINT_URL": self.url,
+            "AWS_ACCESS_KEY_ID": self.access_key,
+            "AWS_SECRET_ACCESS_KEY": self.secret_key,
+            "AWS_REGION": REGION,
+            "AWS_DEFAULT_REGION": REGION,
+        }
+
+    def _refuse_a_taken_port(self) -> None:
+        with socket.socket() as probe:
+            if probe.connect_ex((HOST, self.port)) == 0:
+                raise LocalCloudError(
+                    f"port {self.port} is taken: is another demo running? "
+                    "Stop it, or choose another port with PORT="
+                )
+
+    def _wait_until_ready(self, timeout_s: float) -> None:
+        deadline = time.monotonic() + timeout_s
+        while time.monotonic() < deadline:
+            if self._process is None or self._process.poll() is not None:
+                break
+            try:
+                with urllib.request.urlopen(f"{self.url}/_ministack/health", timeout=2):
+                    return
+            except (urllib.error.URLError, OSError):
+                time.sleep(0.05)
+        self.stop()
+        tail = self.log.read_text(errors="replace")[-2000:]
+        raise LocalCloudError(
+            f"the local cloud did not start on {self.url}; {self.log} ends:\n{tail}"
+        )

@@ -1,0 +1,170 @@
+"""The private parts of ministack that the local cloud leans on, all in this one module.
+
+`tests/contract/test_ministack_seams.py` checks each of them against the pinned version, so that
+an upgrade fails there, by name, and nowhere else.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from ministack import app as ministack_app
+from ministack.core import iam_actions, iam_evaluator, responses, router
+from ministack.services import eventbridge, iam, sts
+from ministack.services.cloudformation import provisioners
+
+Response = tuple[int, dict[str, str], bytes]
+Handler = Callable[[str, str, dict[str, str], bytes, dict], Awaitable[Response]]
+
+SESSION_SECONDS = 3600.0
+
+
+def serve_asgi(scope: dict, receive: Callable, send: Callable) -> Awaitable[None]:
+    """Hand one ASGI request to ministack."""
+    return ministack_app.app(scope, receive, send)
+
+
+def register_service(name: str, target_prefix: str | None, scope: str, handler: Handler) -> None:
+    """Route requests signed for `scope` (or with the X-Amz-Target prefix) to `handler`.
+
+    Any handler that ministack has under this name is replaced, and so is its IAM check: a
+    service of ours authorises its own requests, with every action that AWS would ask for.
+    """
+    patterns: dict[str, Any] = {"credential_scope": scope}
+    if target_prefix:
+        patterns["target_prefixes"] = [f"{target_prefix}."]
+    router.SERVICE_PATTERNS[name] = patterns
+    ministack_app.SERVICE_HANDLERS[name] = handler
+    iam_actions.SERVICE_TO_IAM_NAMESPACE.pop(name, None)
+
+
+def register_resource(
+    resource_type: str, create: Callable, update: Callable, delete: Callable
+) -> None:
+    """Teach CloudFormation a resource type.
+
+    create(logical_id, properties, stack_name) and update(physical_id, old, new, stack_name)
+    return (physical_id, attributes); delete(physical_id, properties) returns nothing.
+    """
+    provisioners._RESOURCE_HANDLERS[resource_type] = {
+        "create": create,
+        "update": update,
+        "delete": delete,
+    }
+
+
+def resource_handler(resource_type: str) -> dict[str, Callable]:
+    """Return ministack's own handler table for a type, to wrap one of its entries."""
+    return provisioners._RESOURCE_HANDLERS[resource_type]
+
+
+def physical_name(stack_name: str, logical_id: str) -> str:
+    """Name a resource that the template leaves unnamed, as CloudFormation does."""
+    return provisioners._physical_name(stack_name, logical_id)
+
+
+def access_key_of(headers: dict[str, str], query: dict) -> str:
+    """Return the access key id that signed the request, or an empty string."""
+    return router.extract_access_key_id(headers, query)
+
+
+def account_and_region() -> tuple[str, str]:
+    """Return account id and region of the request in hand."""
+    return responses.get_account_id(), responses.get_region()
+
+
+def caller_arn(access_key: str) -> str:
+    """Return the ARN behind an access key; 'anonymous' for one that nobody has."""
+    identity = iam_evaluator.resolve_caller_identity(access_key)
+    return identity["userArn"] if identity else "anonymous"
+
+
+def secret_key_of(access_key: str) -> tuple[str, str | None] | None:
+    """Return (secret key, session token) of a live access key, None for an unknown one."""
+    credential = iam_evaluator.resolve_credential(access_key)
+    if not isinstance(credential, iam_evaluator.ResolvedCredential):
+        return None
+    return credential.secret_access_key, credential.session_token
+
+
+def denial(
+    access_key: str, action: str, resource_arn: str, context: dict[str, Any] | None = None
+) -> tuple[str, str] | None:
+    """Evaluate IAM for one action; None if allowed, else (error code, message in AWS's words)."""
+    _, region = account_and_region()
+    namespace = action.split(":", 1)[0]
+    result = iam_evaluator.enforce(
+        access_key, action, namespace, region, resource_arn=resource_arn, service_context=context
+    )
+    if result is None:
+        return None
+    if isinstance(result, iam_evaluator.AuthError):
+        return result.code, result.message
+    explicit = result.decision == "Deny"
+    return "AccessDeniedException", iam_actions.identity_denial_message(
+        action, result.principal_arn, resource_arn, explicit
+    )
+
+
+def find_role(role_arn: str) -> dict[str, Any] | None:
+    """Return the IAM role record of an ARN, None if there is none."""
+    return iam._roles.get(role_arn.rsplit("/", 1)[-1])
+
+
+def open_role_session(role_arn: str, session_name: str) -> dict[str, str]:
+    """Register a session of the role and return it as boto3 client arguments."""
+    role_name = role_arn.rsplit("/", 1)[-1]
+    account = role_arn.split(":")[4]
+    access_key = "ASIA" + uuid.uuid4().hex[:16].upper()
+    secret, token = uuid.uuid4().hex, uuid.uuid4().hex * 2
+    sts.register_session(
+        access_key,
+        {
+            "Arn": f"arn:aws:sts::{account}:assumed-role/{role_name}/{session_name}",
+            "UserId": f"AROA{role_name[:12].upper()}:{session_name}",
+            "AccountId": account,
+            "SecretAccessKey": secret,
+            "SessionToken": token,
+            "Expiration": time.time() + SESSION_SECONDS,
+        },
+    )
+    return {
+        "aws_access_key_id": access_key,
+        "aws_secret_access_key": secret,
+        "aws_session_token": token,
+    }
+
+
+def set_event_target(service: str, deliver: Callable[[dict, str], None]) -> None:
+    """Let EventBridge deliver to a target service that ministack does not know.
+
+    deliver(target, event_json) is called for each matching target whose ARN names `service`.
+    """
+    known = eventbridge._invoke_target
+
+    def invoke_target(target: dict, event: dict, rule: dict, view: Any = None) -> Any:
+        if target.get("Arn", "").split(":")[2:3] == [service]:
+            return deliver(target, target.get("Input", ""))
+        return known(target, event, rule, view)
+
+    eventbridge._invoke_target = invoke_target
+
+
+def emit_event(source: str, detail_type: str, detail: dict, resources: list[str]) -> None:
+    """Put an event of an AWS service on the default bus."""
+    account, region = account_and_region()
+    event = {
+        "EventId": str(uuid.uuid4()),
+        "Source": source,
+        "DetailType": detail_type,
+        "Detail": responses.json.dumps(detail),
+        "EventBusName": "default",
+        "Time": time.time(),
+        "Resources": resources,
+        "Account": account,
+        "Region": region,
+    }
+    eventbridge._dispatch_event(event)

@@ -1,0 +1,42 @@
+"""The local cloud's one HTTP server: its own front routes first, then ministack."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from local_cloud import seams
+from local_cloud.codecommit import CodeCommit
+from local_cloud.codecommit.git_http import GitHttp
+
+
+class Front(Protocol):
+    """A route of the local cloud's own, asked before ministack."""
+
+    def wants(self, scope: dict[str, Any]) -> bool:
+        """Say whether this route answers the request."""
+        ...
+
+    async def __call__(self, scope: dict[str, Any], receive: Callable, send: Callable) -> None:
+        """Answer an ASGI request."""
+        ...
+
+
+class LocalCloud:
+    """The ASGI application: every service installed, every front route in order."""
+
+    def __init__(self) -> None:
+        codecommit = CodeCommit()
+        self.services = [codecommit]
+        for service in self.services:
+            service.install()
+        self.fronts: Sequence[Front] = [GitHttp(codecommit)]
+
+    async def __call__(self, scope: dict[str, Any], receive: Callable, send: Callable) -> None:
+        """Hand a request to the first front route that wants it, else to ministack."""
+        if scope["type"] == "http":
+            for front in self.fronts:
+                if front.wants(scope):
+                    await front(scope, receive, send)
+                    return
+        await seams.serve_asgi(scope, receive, send)
