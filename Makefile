@@ -1,0 +1,104 @@
+# Bare `make` prints this help. `make demo` and `make test` set up what they need.
+PYTHON ?= python3
+UNIQUE_ID ?= kmm
+PORT ?= 4566
+DATA ?=
+ONCE ?=
+BUCKET ?=
+PREP_STACK ?= MLOps-Ethnicity-Prediction
+PIPELINE_STACK ?= MLOps-BYO-BuildPipeline
+API_AUTHORIZATION ?=
+# PyTorch's CPU wheels live on an index of their own; without it pip takes the default build.
+TORCH_INDEX_URL ?=
+
+BIN := .venv/bin
+LAMBDAS := $(notdir $(wildcard lambda-code/Ethnicity-Pred-*))
+ZIPS := $(LAMBDAS:%=build/lambda/%.py.zip) build/lambda/byo-staging.zip
+VENDOR := build/vendor
+LAMBDA_SOURCES = $(shell find lambda-code -type f -not -name '*.pyc')
+STAGED = $(shell find model-code notebooks -type f -not -path '*/__pycache__/*')
+
+export PYTHONPATH := scripts
+export TORCH_INDEX_URL
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help setup setup-dev setup-aws setup-lint setup-model lock format lint test test-unit \
+	test-contract test-model test-offline test-live test-hard check package-lambdas demo \
+	deploy-prep deploy-pipeline clean
+
+help: ## print this help
+	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 20
+
+setup: setup-dev setup-aws setup-lint setup-model ## make every environment (the others do it as needed)
+
+setup-dev:
+	@$(PYTHON) scripts/setup_env.py .venv scripts/requirements/dev.txt
+
+setup-aws:
+	@$(PYTHON) scripts/setup_env.py .tools/aws scripts/requirements/aws.txt
+
+setup-lint: setup-dev
+	@$(PYTHON) scripts/setup_env.py .tools/sam scripts/requirements/sam.txt
+	@$(PYTHON) scripts/setup_env.py .tools/checkov scripts/requirements/checkov.txt
+
+setup-model: setup-dev # the container's own locked requirements, as the local build installs them
+	@$(BIN)/python -m local_cloud.docker_cli.environments prime model-code/Dockerfile train serve test
+
+lock: setup-dev ## resolve every lock file afresh
+	$(BIN)/python scripts/lock.py
+
+format: setup-dev ## format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lint: setup-lint ## check code, types, templates and Dockerfile
+	scripts/lint.sh
+
+test: test-unit test-contract test-model test-offline ## run the tests (about 10 minutes)
+
+test-unit: setup-dev ## pure functions only, seconds
+	$(BIN)/pytest tests/unit
+
+test-contract: setup-dev setup-aws setup-lint setup-model package-lambdas ## zips, container, templates, README
+	$(BIN)/pytest tests/contract
+
+test-model: setup-model ## the container's own tests, in the container's own environment
+	$(BIN)/python -m local_cloud.docker_cli.environments run model-code/Dockerfile test -- pytest model-code/tests
+
+test-offline: setup-dev setup-aws setup-model package-lambdas ## the pipeline on the local cloud
+	$(BIN)/pytest tests/offline
+
+test-hard: setup-dev setup-aws setup-model package-lambdas ## long tests: fuzz, soak, role removal
+	$(BIN)/pytest tests/hard
+
+test-live: setup-dev package-lambdas ## in a real AWS account, which it changes and cleans up
+	$(BIN)/pytest tests/live --live
+
+check: lint test ## what CI runs
+
+$(VENDOR)/.stamp: lambda-code/requirements.txt
+	rm -rf $(VENDOR)
+	$(BIN)/python -m pip install --quiet --require-hashes --no-compile --target $(VENDOR) -r $<
+	touch $@
+
+build/lambda/%.py.zip: $(LAMBDA_SOURCES) scripts/zip_lambda.py $(VENDOR)/.stamp
+	$(PYTHON) scripts/zip_lambda.py $@ lambda-code/$* lambda-code/common $(VENDOR)
+
+build/lambda/byo-staging.zip: $(STAGED) scripts/draw_glyphs.py scripts/zip_staging.py
+	$(PYTHON) scripts/zip_staging.py $@
+
+package-lambdas: setup-dev $(ZIPS) ## zip each Lambda; with BUCKET= upload them to the code bucket
+	@$(if $(BUCKET),$(BIN)/python scripts/package_lambdas.py $(BUCKET) $(ZIPS),ls -l $(ZIPS))
+
+demo: setup-dev setup-aws setup-model package-lambdas ## the whole pipeline, offline (ONCE=1, DATA=, PORT=)
+	@$(BIN)/python -m demo --port $(PORT) $(if $(DATA),--data $(DATA)) $(if $(ONCE),--once)
+
+deploy-prep: setup-dev ## stack 1 into your AWS account
+	$(BIN)/python scripts/stacks.py deploy $(PREP_STACK) 01-prep.yml UniqueID=$(UNIQUE_ID)
+
+deploy-pipeline: package-lambdas ## stack 2 into your AWS account, with the zips of package-lambdas
+	$(BIN)/python scripts/deploy_pipeline.py $(PREP_STACK) $(PIPELINE_STACK) UniqueID=$(UNIQUE_ID) ApiAuthorization=$(API_AUTHORIZATION)
+
+clean: ## delete what was generated, the environments included
+	rm -rf build .venv .tools

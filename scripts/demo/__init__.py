@@ -1,0 +1,1 @@
+"""`make demo`: the whole pipeline on the local cloud, step by step, as the README tells it."""

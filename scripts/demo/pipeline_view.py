@@ -1,0 +1,158 @@
+"""What one pipeline execution is doing: rows of values, and the table that shows them."""
+
+from __future__ import annotations
+
+import datetime
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from rich.console import Console, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+TERMINAL = frozenset({"Succeeded", "Failed", "Stopped", "Superseded", "Cancelled"})
+STYLES = {
+    "Succeeded": "green",
+    "Failed": "bold red",
+    "InProgress": "yellow",
+    "Stopped": "red",
+    "Superseded": "dim",
+    "Abandoned": "red",
+}
+SIGNS = {"Succeeded": "✓", "Failed": "✗", "InProgress": "…"}
+
+
+@dataclass(frozen=True)
+class ActionRow:
+    """One action of the pipeline as a reader wants to see it."""
+
+    stage: str
+    action: str
+    status: str  # '' before it starts
+    seconds: float | None
+    note: str  # summary or error
+    log_group: str  # '' if the action has none
+
+
+def action_rows(
+    pipeline: dict[str, Any], executions: Iterable[dict[str, Any]], now: datetime.datetime
+) -> list[ActionRow]:
+    """Merge the pipeline's declaration with the newest execution of each of its actions."""
+    newest: dict[tuple[str, str], dict[str, Any]] = {}
+    for detail in sorted(executions, key=lambda d: d["startTime"]):
+        newest[detail["stageName"], detail["actionName"]] = detail
+    return [
+        _row(stage["name"], action, newest.get((stage["name"], action["name"])), now)
+        for stage in pipeline["stages"]
+        for action in sorted(stage["actions"], key=lambda a: a.get("runOrder", 1))
+    ]
+
+
+def _row(
+    stage: str, action: dict[str, Any], detail: dict[str, Any] | None, now: datetime.datetime
+) -> ActionRow:
+    group = log_group(action)
+    if detail is None:
+        return ActionRow(stage, action["name"], "", None, "", group)
+    ended = detail["status"] != "InProgress"
+    until = detail["lastUpdateTime"] if ended else now
+    result = detail.get("output", {}).get("executionResult", {})
+    error = result.get("errorDetails", {}).get("message", "")
+    return ActionRow(
+        stage,
+        action["name"],
+        detail["status"],
+        (until - detail["startTime"]).total_seconds(),
+        error or result.get("externalExecutionSummary", ""),
+        group,
+    )
+
+
+def log_group(action: dict[str, Any]) -> str:
+    """Return the CloudWatch log group that an action writes to, '' if none."""
+    configuration = action.get("configuration", {})
+    match action["actionTypeId"]["provider"]:
+        case "Lambda":
+            return f"/aws/lambda/{configuration['FunctionName']}"
+        case "CodeBuild":
+            return f"/aws/codebuild/{configuration['ProjectName']}"
+        case _:
+            return ""
+
+
+def table(rows: list[ActionRow]) -> RenderableType:
+    """Draw the rows; a stage is named once."""
+    drawn = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for heading in ("Stage", "Action", "Status"):
+        drawn.add_column(heading, no_wrap=True)
+    drawn.add_column("Time", justify="right", no_wrap=True)
+    drawn.add_column("Log group, or why", overflow="fold")
+    previous = ""
+    for row in rows:
+        style = STYLES.get(row.status, "dim")
+        sign = SIGNS.get(row.status, "·")
+        seconds = "" if row.seconds is None else f"{row.seconds:.1f} s"
+        note = row.note if row.status == "Failed" else row.log_group
+        drawn.add_row(
+            "" if row.stage == previous else row.stage,
+            row.action,
+            Text(f"{sign} {row.status or 'waiting'}", style=style),
+            seconds,
+            Text(note, style="red" if row.status == "Failed" else "dim"),
+        )
+        previous = row.stage
+    return drawn
+
+
+class PipelineView:
+    """Follows executions of one pipeline on a terminal, or line by line where there is none."""
+
+    def __init__(self, codepipeline: Any, name: str, console: Console, poll_s: float = 0.5) -> None:
+        self.codepipeline = codepipeline
+        self.name = name
+        self.console = console
+        self.poll_s = poll_s
+
+    def follow(self, execution_id: str) -> tuple[str, list[ActionRow]]:
+        """Show the execution until it ends; return its status and its actions."""
+        if not self.console.is_terminal:
+            return self._print_changes(execution_id)
+        state: tuple[str, list[ActionRow]] = ("", [])
+        with Live(console=self.console, refresh_per_second=8, transient=False) as live:
+            for state in self._states(execution_id):
+                live.update(table(state[1]))
+        return state
+
+    def _print_changes(self, execution_id: str) -> tuple[str, list[ActionRow]]:
+        seen: dict[tuple[str, str], str] = {}
+        state: tuple[str, list[ActionRow]] = ("", [])
+        for state in self._states(execution_id):
+            for row in state[1]:
+                key = (row.stage, row.action)
+                if row.status and seen.get(key) != row.status:
+                    seen[key] = row.status
+                    why = f"  {row.note}" if row.status == "Failed" else ""
+                    line = (
+                        f"{row.stage:<16}{row.action:<18}{row.status:<11}{row.seconds:>6.1f} s{why}"
+                    )
+                    self.console.print(line, highlight=False, soft_wrap=True)
+        return state
+
+    def _states(self, execution_id: str) -> Iterator[tuple[str, list[ActionRow]]]:
+        pipeline = self.codepipeline.get_pipeline(name=self.name)["pipeline"]
+        while True:
+            execution = self.codepipeline.get_pipeline_execution(
+                pipelineName=self.name, pipelineExecutionId=execution_id
+            )["pipelineExecution"]
+            pages = self.codepipeline.get_paginator("list_action_executions").paginate(
+                pipelineName=self.name, filter={"pipelineExecutionId": execution_id}
+            )
+            details = [d for page in pages for d in page["actionExecutionDetails"]]
+            now = datetime.datetime.now(datetime.UTC)
+            yield execution["status"], action_rows(pipeline, details, now)
+            if execution["status"] in TERMINAL:
+                return
+            time.sleep(self.poll_s)
