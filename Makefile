@@ -5,6 +5,7 @@ PORT ?= 4566
 DATA ?=
 ONCE ?=
 BUCKET ?=
+YES ?=
 PREP_STACK ?= MLOps-Ethnicity-Prediction
 PIPELINE_STACK ?= MLOps-BYO-BuildPipeline
 API_AUTHORIZATION ?=
@@ -25,7 +26,7 @@ export TORCH_INDEX_URL
 .DELETE_ON_ERROR:
 .PHONY: help setup setup-dev setup-aws setup-lint setup-model lock format lint test test-unit \
 	test-contract test-model test-offline test-live test-hard check package-lambdas demo \
-	deploy-prep deploy-pipeline clean
+	deploy-prep deploy-pipeline clean-up clean
 
 help: ## print this help
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 20
@@ -99,6 +100,9 @@ deploy-prep: setup-dev ## stack 1 into your AWS account
 
 deploy-pipeline: package-lambdas ## stack 2 into your AWS account, with the zips of package-lambdas
 	$(BIN)/python scripts/deploy_pipeline.py $(PREP_STACK) $(PIPELINE_STACK) UniqueID=$(UNIQUE_ID) ApiAuthorization=$(API_AUTHORIZATION)
+
+clean-up: setup-dev ## delete everything of UNIQUE_ID from your AWS account (asks once; YES=1)
+	$(BIN)/python scripts/clean_up.py --unique-id $(UNIQUE_ID) --prep-stack $(PREP_STACK) --pipeline-stack $(PIPELINE_STACK) $(if $(YES),--yes)
 
 clean: ## delete what was generated, the environments included
 	rm -rf build .venv .tools
