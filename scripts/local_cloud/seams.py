@@ -6,14 +6,16 @@ an upgrade fails there, by name, and nowhere else.
 
 from __future__ import annotations
 
+import json
 import time
 import uuid
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from botocore import xform_name
 from ministack import app as ministack_app
 from ministack.core import iam_actions, iam_evaluator, responses, router
-from ministack.services import eventbridge, iam, sts
+from ministack.services import ecr, eventbridge, iam, sts
 from ministack.services.cloudformation import provisioners
 
 Response = tuple[int, dict[str, str], bytes]
@@ -160,7 +162,7 @@ def emit_event(source: str, detail_type: str, detail: dict, resources: list[str]
         "EventId": str(uuid.uuid4()),
         "Source": source,
         "DetailType": detail_type,
-        "Detail": responses.json.dumps(detail),
+        "Detail": json.dumps(detail),
         "EventBusName": "default",
         "Time": time.time(),
         "Resources": resources,
@@ -168,3 +170,42 @@ def emit_event(source: str, detail_type: str, detail: dict, resources: list[str]
         "Region": region,
     }
     eventbridge._dispatch_event(event)
+
+
+def ecr_call(operation: str, request: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+    """Run an operation of ministack's ECR and return (status, body)."""
+    status, _, body = getattr(ecr, f"_{xform_name(operation)}")(request)
+    return status, json.loads(body)
+
+
+def ecr_images(repository: str) -> list[dict[str, Any]]:
+    """Return ministack's own list of a repository's images; writable."""
+    images: list[dict[str, Any]] = ecr._images.setdefault(repository, [])
+    return images
+
+
+def ecr_blobs(repository: str) -> dict[str, bytes]:
+    """Return ministack's own table digest → layer or config bytes of a repository; writable."""
+    blobs: dict[str, bytes] = ecr._layer_blobs.setdefault(repository, {})
+    return blobs
+
+
+def forget_ecr_repository(repository: str) -> None:
+    """Drop what ministack keeps of a deleted repository: blobs, manifests and uploads."""
+    for store in (ecr._images, ecr._layer_blobs, ecr._manifest_blobs, ecr._uploads):
+        store.pop(repository, None)
+
+
+def ecr_registry_path(path: str) -> tuple[str, str, str] | None:
+    """Split a /v2/ path into (verb, repository, reference); None if it is not the registry's."""
+    known = ministack_app._is_ecr_registry_path(path)
+    parsed: tuple[str, str, str] | None = ecr._parse_v2_path(path) if known else None
+    return parsed
+
+
+async def ecr_registry(
+    method: str, path: str, headers: dict[str, str], body: bytes, query: dict
+) -> Response:
+    """Hand a registry request to ministack, which checks neither credentials nor IAM for it."""
+    answer: Response = await ecr.handle_registry_request(method, path, headers, body, query)
+    return answer

@@ -8,6 +8,8 @@ from typing import Any, Protocol
 from local_cloud import seams
 from local_cloud.codecommit import CodeCommit
 from local_cloud.codecommit.git_http import GitHttp
+from local_cloud.ecr import Ecr
+from local_cloud.ecr.registry import Registry
 
 
 class Front(Protocol):
@@ -27,10 +29,11 @@ class LocalCloud:
 
     def __init__(self) -> None:
         codecommit = CodeCommit()
-        self.services = [codecommit]
+        ecr = Ecr()
+        self.services = [codecommit, ecr]
         for service in self.services:
             service.install()
-        self.fronts: Sequence[Front] = [GitHttp(codecommit)]
+        self.fronts: Sequence[Front] = [GitHttp(codecommit), Registry(ecr)]
 
     async def __call__(self, scope: dict[str, Any], receive: Callable, send: Callable) -> None:
         """Hand a request to the first front route that wants it, else to ministack."""
