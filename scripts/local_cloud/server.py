@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from local_cloud import seams
+from local_cloud import seams, strict
 from local_cloud.codecommit import CodeCommit
 from local_cloud.codecommit.git_http import GitHttp
 from local_cloud.ecr import Ecr
@@ -28,6 +28,7 @@ class LocalCloud:
     """The ASGI application: every service installed, every front route in order."""
 
     def __init__(self) -> None:
+        strict.install()
         codecommit = CodeCommit()
         ecr = Ecr()
         self.services = [codecommit, ecr]

@@ -1,0 +1,16 @@
+"""Where ministack is kinder than AWS it is made as strict here, or offline green means nothing.
+
+One module per service wraps what it must through `strict.seams`; `install` puts all in place.
+"""
+
+from __future__ import annotations
+
+from local_cloud.strict import authentication, s3, s3_bucket
+
+MODULES = (authentication, s3, s3_bucket)
+
+
+def install() -> None:
+    """Make every service strict; call once, before the first request."""
+    for module in MODULES:
+        module.install()
