@@ -1,0 +1,53 @@
+"""What a training job's status means to the pipeline."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from common.endings import Done
+from common.failures import ActionFailed
+
+# Every status that SageMaker's model lists stands in one of these; another one fails loudly.
+WAITING = {"InProgress", "Stopping"}
+DONE = {"Completed"}
+FAILED = {"Failed", "Stopped", "Deleting"}
+
+
+def training_waits(job: Mapping[str, Any]) -> str:
+    """Say what there is to wait for, '' if the job is complete; raise if it never will be."""
+    name, status = job["TrainingJobName"], job["TrainingJobStatus"]
+    detail = f" ({job['SecondaryStatus']})" if job.get("SecondaryStatus", status) != status else ""
+    if status in WAITING:
+        return f"training job {name} is {status}{detail}"
+    if status in DONE:
+        return ""
+    if status in FAILED:
+        why = job.get("FailureReason") or _why_stopped(job) or "SageMaker gives no reason"
+        raise ActionFailed(f"training job {name} ended as {status}{detail}: {why}")
+    raise ActionFailed(f"training job {name} has a status that nobody here knows: {status!r}")
+
+
+def _why_stopped(job: Mapping[str, Any]) -> str:
+    return {
+        "MaxRuntimeExceeded": "it ran longer than max_runtime_s of action StartTraining",
+        "MaxWaitTimeExceeded": "no spot capacity within max_wait_s of action StartTraining",
+        "Interrupted": "SageMaker took the spot instance back",
+        "Stopped": "somebody stopped it",
+    }.get(job.get("SecondaryStatus", ""), "")
+
+
+def trained(job: Mapping[str, Any], started: Mapping[str, Any]) -> Done:
+    """Return the output artifact and variables of a completed training job."""
+    metrics = {m["MetricName"]: float(m["Value"]) for m in job.get("FinalMetricDataList", [])}
+    name, model = job["TrainingJobName"], job["ModelArtifacts"]["S3ModelArtifacts"]
+    passed_on = {key: started[key] for key in ("serve_image", "commit", "data_bucket")}
+    artifact = {
+        "kind": "trained-model",
+        "training_job_name": name,
+        "model_data_url": model,
+        "metrics": metrics,
+        "execution_id": started["execution_id"],
+        **passed_on,
+    }
+    numbers = ", ".join(f"{metric} {value:.4g}" for metric, value in sorted(metrics.items()))
+    variables = {"TrainingJobName": name, "ModelDataUrl": model}
+    return Done(artifact, f"training job {name} is Completed: {numbers}", variables, name)

@@ -1,0 +1,47 @@
+"""AWS clients: made on first use, one per service, kept while the function stays warm."""
+
+from functools import cache
+from typing import Any
+
+import botocore.session
+from botocore.config import Config
+from botocore.loaders import Loader
+
+SERVICES = ["codepipeline", "s3", "sagemaker", "sagemaker-runtime"]
+
+
+class _OurServices(Loader):
+    """Knows our services by name, where botocore would walk some 900 folders to list them all."""
+
+    def list_available_services(self, type_name: str) -> list[str]:
+        return SERVICES
+
+
+@cache
+def _session() -> botocore.session.Session:
+    session = botocore.session.get_session()
+    session.register_component("data_loader", _OurServices())
+    return session
+
+
+def config(connect_s: float = 3, read_s: float = 10, attempts: int = 3, **more: Any) -> Config:
+    """Say how long a call may take: attempts * (connect_s + read_s) must fit the function."""
+    retries = {"mode": "standard", "total_max_attempts": attempts}
+    return Config(connect_timeout=connect_s, read_timeout=read_s, retries=retries, **more)
+
+
+@cache
+def client(service: str, settings: Config | None = None) -> Any:
+    """Return the warm client of a service, with the function's own role."""
+    return _session().create_client(service, config=settings or config())
+
+
+def client_as(service: str, key_id: str, secret: str, token: str) -> Any:
+    """Make a client with credentials that were handed to us for one job."""
+    return _session().create_client(
+        service,
+        aws_access_key_id=key_id,
+        aws_secret_access_key=secret,
+        aws_session_token=token,
+        config=config(),
+    )
