@@ -4,19 +4,19 @@
 usage: zip_lambda.py OUT.py.zip FUNCTION_FOLDER COMMON_FOLDER [VENDOR_FOLDER]
 
 The function's files stand at the root of the zip and so do vendored packages, the common package
-in a folder beside them.
-OUT's stem, the folder's name and the handler's file name must agree: Lambda finds the handler by
-it ("Ethnicity-Pred-TrainModel.lambda_handler"), and people find the zip.
+in a folder beside them. OUT's stem, the folder's name and the handler's file name must agree:
+Lambda finds the handler by it ("Ethnicity-Pred-TrainModel.lambda_handler"), people find the zip.
 """
+
+from __future__ import annotations
 
 import argparse
 import sys
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the oldest date that a zip can hold
-MODE = 0o100644 << 16  # Lambda's user must be able to read the files
 LEFT_OUT = {"__pycache__", ".DS_Store", ".mypy_cache", ".ruff_cache", ".stamp", "bin"}
 
 
@@ -30,29 +30,36 @@ def members(function: Path, common: Path, vendor: Path | None) -> Iterator[tuple
                 yield prefix + inside.as_posix(), path
 
 
+def write_zip(out: Path, files: Mapping[str, Path]) -> None:
+    """Write the zip whole or not at all; names, contents and execute bits alone decide its bytes."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = out.with_name(f"{out.name}.part")
+    with zipfile.ZipFile(unfinished, "w") as archive:
+        for name in sorted(files):
+            info = zipfile.ZipInfo(name, EPOCH)
+            executable = files[name].stat().st_mode & 0o100
+            info.external_attr = (0o100755 if executable else 0o100644) << 16
+            info.create_system = 3  # Unix, whatever system makes the zip
+            archive.writestr(info, files[name].read_bytes(), zipfile.ZIP_DEFLATED, 9)
+    unfinished.replace(out)
+
+
 def zip_lambda(out: Path, function: Path, common: Path, vendor: Path | None = None) -> None:
-    """Write the zip whole or not at all."""
+    """Write a function's zip, or leave with what is wrong about its names."""
     handler = f"{function.name}.py"
     if out.name != f"{handler}.zip" or not (function / handler).is_file():
         raise SystemExit(f"{out.name} must be made of {handler} in {function}/, as {handler}.zip")
-    files = sorted(members(function, common, vendor))
-    names = [name for name, _ in files]
-    if len(set(names)) != len(names):
-        raise SystemExit(f"two files of {out.name} have one name: {names}")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = out.with_name(f"{out.name}.part")
-    with zipfile.ZipFile(unfinished, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
-        for name, path in files:
-            info = zipfile.ZipInfo(name, EPOCH)
-            info.external_attr, info.create_system = MODE, 3  # 3: Unix, whatever makes the zip
-            info.compress_type = zipfile.ZIP_DEFLATED
-            archive.writestr(info, path.read_bytes(), compresslevel=9)
-    unfinished.replace(out)
+    files: dict[str, Path] = {}
+    for name, path in members(function, common, vendor):
+        if name in files:
+            raise SystemExit(f"{out.name}: both {files[name]} and {path} would be {name}")
+        files[name] = path
+    write_zip(out, files)
 
 
 def main(arguments: list[str]) -> int:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     for name in ("out", "function", "common"):
         parser.add_argument(name, type=Path)
     parser.add_argument("vendor", type=Path, nargs="?")
