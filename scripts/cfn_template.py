@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from cfnlint.decode import decode
+from cfnlint.decode import decode  # type: ignore[import-untyped]  # cfn-lint ships no types
 
 _VARIABLE = re.compile(r"\$\{(!?)([^}]+)\}")
 
