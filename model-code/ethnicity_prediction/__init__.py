@@ -1,0 +1,1 @@
+"""The program inside the container: train and serve, and the modules they share."""

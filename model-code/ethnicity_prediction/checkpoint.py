@@ -1,0 +1,72 @@
+"""Progress on disk, for jobs that are interrupted: arrays and JSON, no pickle."""
+
+import io
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .export import write_whole
+from .fit import Epoch, Progress
+
+FILE = "progress.npz"
+
+
+def save(folder: Path, progress: Progress, identity: str) -> None:
+    """Replace the checkpoint; `identity` tells data and hyperparameters apart from others'."""
+    arrays: dict[str, np.ndarray] = {}
+    for part in ("weights", "averaged", "best"):
+        for name, value in getattr(progress, part).items():
+            arrays[f"{part}/{name}"] = value.detach().cpu().numpy()
+    for index, state in progress.optimizer["state"].items():
+        for name, value in state.items():
+            arrays[f"optimizer/{index}/{name}"] = torch.as_tensor(value).cpu().numpy()
+    about = {
+        "identity": identity,
+        "history": [asdict(epoch) for epoch in progress.history],
+        "step": progress.step,
+        "elapsed_s": progress.elapsed_s,
+        "groups": progress.optimizer["param_groups"],
+    }
+    buffer = io.BytesIO()
+    arrays["about"] = np.frombuffer(json.dumps(about).encode(), np.uint8)
+    np.savez(buffer, allow_pickle=False, **arrays)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_whole(folder / FILE, buffer.getvalue())
+
+
+def load(folder: Path, identity: str) -> Progress | None:
+    """The progress saved there, or None where there is none or it belongs to another job."""
+    path = folder / FILE
+    if not path.exists():
+        return None
+    with np.load(path, allow_pickle=False) as file:
+        about = json.loads(file["about"].tobytes())
+        if about["identity"] != identity:
+            return None
+        arrays = {name: torch.from_numpy(file[name]) for name in file.files if name != "about"}
+    return Progress(
+        _part(arrays, "weights"),
+        _part(arrays, "averaged"),
+        {"state": _states(arrays), "param_groups": about["groups"]},
+        _part(arrays, "best"),
+        [Epoch(**epoch) for epoch in about["history"]],
+        about["step"],
+        about["elapsed_s"],
+    )
+
+
+def _part(arrays: dict[str, Tensor], part: str) -> dict[str, Tensor]:
+    return {n.split("/", 1)[1]: v for n, v in arrays.items() if n.startswith(f"{part}/")}
+
+
+def _states(arrays: dict[str, Tensor]) -> dict[int, dict[str, Any]]:
+    states: dict[int, dict[str, Any]] = {}
+    for name, value in _part(arrays, "optimizer").items():
+        index, key = name.split("/")
+        states.setdefault(int(index), {})[key] = value
+    return states

@@ -1,0 +1,72 @@
+"""Hyperparameters: their types, ranges and defaults. SageMaker sends strings; cast once, here."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+from .errors import BadInputError
+
+SECONDS_PER_ROW = 0.01  # of training, where max_minutes does not say
+LEAST_SECONDS = 30.0
+
+
+def _between(default: float, low: float, high: float, doc: str) -> Any:
+    return field(default=default, metadata={"low": low, "high": high, "doc": doc})
+
+
+@dataclass(frozen=True)
+class Hyperparameters:
+    epochs: int = _between(30, 1, 1000, "passes over the data, at most")
+    max_minutes: float = _between(0.0, 0.0, 1440.0, "of fitting; 0: 0.01 s a row, 30 s at least")
+    batch_size: int = _between(128, 2, 4096, "images in a step, over all hosts")
+    learning_rate: float = _between(3e-3, 1e-6, 1.0, "at the peak of the cosine")
+    weight_decay: float = _between(0.05, 0.0, 1.0, "AdamW's, on weights of two or more dimensions")
+    width: int = _between(16, 4, 128, "channels of the first block")
+    dropout: float = _between(0.2, 0.0, 0.9, "before the last layer")
+    image_size: int = _between(48, 32, 224, "side of the model's input")
+    channels: int = _between(1, 1, 3, "1 gray, 3 RGB")
+    label_smoothing: float = _between(0.1, 0.0, 0.5, "share spread over all labels")
+    balance: float = _between(0.5, 0.0, 2.0, "tau of the logit adjustment; 0 follows frequency")
+    augment: float = _between(1.0, 0.0, 2.0, "strength of the random views")
+    ema_decay: float = _between(0.998, 0.0, 0.99999, "of the averaged weights")
+    patience: int = _between(10, 1, 1000, "epochs without a better macro recall before the end")
+    validation_fraction: float = _between(0.15, 0.05, 0.5, "held out without a validation channel")
+    seed: int = _between(0, 0, 2**31 - 1, "of everything random")
+
+    def __post_init__(self) -> None:
+        if self.channels == 2:
+            raise BadInputError("hyperparameters: channels is 2; it must be 1 (gray) or 3 (RGB)")
+
+    def budget_s(self, rows: int) -> float:
+        """Seconds that fitting may take."""
+        if self.max_minutes:
+            return self.max_minutes * 60
+        return max(LEAST_SECONDS, rows * SECONDS_PER_ROW)
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def parse(given: Mapping[str, str]) -> Hyperparameters:
+    """SageMaker's strings -> hyperparameters; one error names everything that is wrong."""
+    known = {spec.name: spec for spec in fields(Hyperparameters)}
+    values: dict[str, Any] = {}
+    faults: list[str] = []
+    for name, text in given.items():
+        if name.startswith("sagemaker_"):  # put there by SDKs, about themselves
+            continue
+        if name not in known:
+            faults.append(f"{name} is unknown (known are {', '.join(known)})")
+            continue
+        kind = int if known[name].type in (int, "int") else float
+        try:
+            values[name] = kind(text)
+        except ValueError:
+            faults.append(f"{name} is {text!r}, not {'a whole' if kind is int else 'a'} number")
+            continue
+        low, high = known[name].metadata["low"], known[name].metadata["high"]
+        if not low <= values[name] <= high:
+            faults.append(f"{name} is {text}; it must be in {low} to {high}")
+    if faults:
+        raise BadInputError("hyperparameters: " + "; ".join(faults))
+    return Hyperparameters(**values)

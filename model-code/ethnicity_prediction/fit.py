@@ -1,0 +1,276 @@
+"""The loop: (network, data, hyperparameters) -> the best weights seen and the history."""
+
+import copy
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from .augment import augment
+from .config import Hyperparameters
+from .hosts import Group
+from .metrics import macro_recall
+from .model import normalise
+
+WARM_UP_STEPS = 50
+EVALUATION_BATCH = 256
+SATURATED = 0.99  # a macro recall with little left to gain …
+SATURATED_PATIENCE = 2  # … so that waiting for more soon ends
+
+
+@dataclass(frozen=True)
+class Part:
+    """Images uint8 [N, size, size, channels] and their labels' codes int64 [N]."""
+
+    images: np.ndarray
+    codes: np.ndarray
+
+
+@dataclass(frozen=True)
+class Epoch:
+    epoch: int
+    train_loss: float
+    validation_accuracy: float
+    validation_macro_recall: float
+    images_per_s: float
+    elapsed_s: float
+
+
+@dataclass
+class Progress:
+    """All that a restarted job needs to go on at the next epoch."""
+
+    weights: dict[str, Tensor]
+    averaged: dict[str, Tensor]
+    optimizer: dict[str, Any]
+    best: dict[str, Tensor]
+    history: list[Epoch] = field(default_factory=list)
+    step: int = 0
+    elapsed_s: float = 0.0
+
+    @property
+    def best_recall(self) -> float:
+        return max((e.validation_macro_recall for e in self.history), default=-1.0)
+
+    @property
+    def epochs_since_best(self) -> int:
+        recalls = [e.validation_macro_recall for e in self.history]
+        return len(recalls) - 1 - recalls.index(max(recalls)) if recalls else 0
+
+
+def cpu_has_bf16() -> bool:
+    """Whether the CPU multiplies bfloat16 itself; emulated, it would be slower than float32."""
+    try:
+        flags = Path("/proc/cpuinfo").read_text().split()
+    except OSError:
+        return False
+    return "avx512_bf16" in flags or "amx_bf16" in flags
+
+
+def best_device() -> torch.device:
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+class Fit:
+    """One training; the caller gives the clock, the wish to stop, and what to do at each epoch."""
+
+    def __init__(
+        self,
+        net: nn.Module,
+        config: Hyperparameters,
+        prior: np.ndarray,
+        *,
+        budget_s: float,
+        group: Group = Group(),  # noqa: B008  frozen
+        device: torch.device | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.config, self.group, self.clock, self.budget_s = config, group, clock, budget_s
+        self.device = device or best_device()
+        self.half = self.device.type == "cuda" or cpu_has_bf16()
+        self.net = net.to(self.device)
+        self.net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.averaged = copy.deepcopy(self.net).eval()
+        self.adjustment = config.balance * torch.log(torch.as_tensor(prior).float()).to(self.device)
+        self.optimizer = torch.optim.AdamW(_decayed(self.net, config), lr=config.learning_rate)
+
+    def run(
+        self,
+        train: Part,
+        validation: Part,
+        *,
+        resume: Progress | None = None,
+        should_stop: Callable[[], bool] = lambda: False,
+        on_epoch: Callable[[Epoch, Progress], None] = lambda epoch, progress: None,
+    ) -> Progress:
+        """Fit until the epochs, the time or the patience end, or someone asks to stop."""
+        progress = resume or self._fresh()
+        self._load(progress)
+        self.started = self.clock() - progress.elapsed_s
+        model = self.group.wrap(self.net)
+        share = self._share(len(train.codes))
+        while not self._ended(progress, share):
+            loss, speed, stopped = self._epoch(model, train, share, progress, should_stop)
+            progress.elapsed_s = self.clock() - self.started
+            epoch = self._report(validation, progress, loss, speed)
+            self._store(progress, epoch)
+            if self.group.leads:
+                on_epoch(epoch, progress)
+            if stopped:
+                break
+        return progress
+
+    def _share(self, rows: int) -> int:
+        """Images that each host sees in an epoch: the same number, in whole or last batches."""
+        return rows // self.group.size
+
+    def _batch(self) -> int:
+        return max(2, self.config.batch_size // self.group.size)
+
+    def _steps(self, share: int) -> int:
+        return max(1, share // self._batch()) * self.config.epochs
+
+    def _done(self, progress: Progress, share: int) -> float:
+        """How much of the training is over, 0 to 1, by steps or by time; agreed by all hosts."""
+        by_time = (self.clock() - self.started) / self.budget_s
+        done = max(progress.step / self._steps(share), by_time)
+        return self.group.agree(min(1.0, done), self.device)
+
+    def _ended(self, progress: Progress, share: int) -> bool:
+        saturated = progress.best_recall >= SATURATED
+        patience = SATURATED_PATIENCE if saturated else self.config.patience
+        ended = progress.epochs_since_best >= patience
+        return self.group.any(ended, self.device) or self._done(progress, share) >= 1.0
+
+    def _epoch(
+        self,
+        model: nn.Module,
+        train: Part,
+        share: int,
+        progress: Progress,
+        should_stop: Callable[[], bool],
+    ) -> tuple[float, float, bool]:
+        """(mean loss, images a second, whether asked to stop); ends where the time does."""
+        begun, losses, stopped = self.clock(), [], False
+        seed = self.config.seed * 1_000_003 + len(progress.history)
+        generator = torch.Generator().manual_seed(seed * 31 + self.group.rank)
+        model.train()
+        for rows in self._batches(len(train.codes), share, seed):
+            stopped = self.group.any(should_stop(), self.device)
+            done = self._done(progress, share)
+            if stopped or done >= 1.0:
+                break
+            self._set_rate(done, progress.step)
+            losses.append(self._step(model, train, rows, generator))
+            progress.step += 1
+            self._average(progress.step)
+        loss = float(torch.stack(losses).mean()) if losses else math.nan
+        images = len(losses) * min(share, self._batch()) * self.group.size
+        return loss, images / max(1e-9, self.clock() - begun), stopped
+
+    def _batches(self, rows: int, share: int, seed: int) -> Iterator[np.ndarray]:
+        order = np.random.default_rng(seed).permutation(rows)
+        mine = order[self.group.rank :: self.group.size][:share]
+        size = self._batch()
+        for start in range(0, max(1, share // size) * size, size):
+            yield mine[start : start + size]
+
+    def _step(
+        self, model: nn.Module, train: Part, rows: np.ndarray, generator: torch.Generator
+    ) -> Tensor:
+        images = torch.from_numpy(train.images[rows]).to(self.device)
+        codes = torch.from_numpy(train.codes[rows]).to(self.device)
+        views = augment(normalise(images), self.config.augment, generator)
+        views = views.contiguous(memory_format=torch.channels_last)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
+            logits = model(views)
+        loss = functional.cross_entropy(
+            logits.float() + self.adjustment, codes, label_smoothing=self.config.label_smoothing
+        )
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimizer.step()
+        return loss.detach()
+
+    def _set_rate(self, done: float, step: int) -> None:
+        warm = min(1.0, (step + 1) / WARM_UP_STEPS)
+        rate = self.config.learning_rate * warm * (0.5 + 0.5 * math.cos(math.pi * done))
+        for part in self.optimizer.param_groups:
+            part["lr"] = rate
+
+    @torch.no_grad()
+    def _average(self, step: int) -> None:
+        decay = min(self.config.ema_decay, step / (step + 10))
+        ours = self.averaged.state_dict()
+        for name, value in self.net.state_dict().items():
+            if value.is_floating_point():
+                ours[name].lerp_(value, 1 - decay)
+            else:
+                ours[name].copy_(value)
+
+    def _report(self, validation: Part, progress: Progress, loss: float, speed: float) -> Epoch:
+        predicted = self.predict(validation.images) if self.group.leads else None
+        accuracy = recall = 0.0
+        if predicted is not None:
+            accuracy = float((predicted == validation.codes).mean())
+            recall = macro_recall(validation.codes, predicted)
+        number = len(progress.history) + 1
+        recall = self.group.agree(recall, self.device)
+        return Epoch(number, loss, accuracy, recall, speed, progress.elapsed_s)
+
+    @torch.no_grad()
+    def predict(self, images: np.ndarray) -> np.ndarray:
+        """Codes int64 [N] by the averaged weights."""
+        codes = []
+        for start in range(0, len(images), EVALUATION_BATCH):
+            batch = torch.from_numpy(images[start : start + EVALUATION_BATCH]).to(self.device)
+            x = normalise(batch).contiguous(memory_format=torch.channels_last)
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
+                codes.append(self.averaged(x).argmax(1).cpu().numpy())
+        return np.concatenate(codes)
+
+    def _fresh(self) -> Progress:
+        return Progress(
+            self.net.state_dict(),
+            self.averaged.state_dict(),
+            self.optimizer.state_dict(),
+            _copy(self.averaged.state_dict()),
+        )
+
+    def _load(self, progress: Progress) -> None:
+        self.net.load_state_dict(progress.weights)
+        self.averaged.load_state_dict(progress.averaged)
+        self.optimizer.load_state_dict(progress.optimizer)
+
+    def _store(self, progress: Progress, epoch: Epoch) -> None:
+        if epoch.validation_macro_recall > progress.best_recall:
+            progress.best = _copy(self.averaged.state_dict())
+        progress.history.append(epoch)
+        progress.weights = self.net.state_dict()
+        progress.averaged = self.averaged.state_dict()
+        progress.optimizer = self.optimizer.state_dict()
+
+
+def _copy(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: value.detach().cpu().clone() for name, value in state.items()}
+
+
+def _decayed(net: nn.Module, config: Hyperparameters) -> list[dict[str, Any]]:
+    """Weight decay for matrices and kernels; none for biases and normalisation."""
+    matrices = [p for p in net.parameters() if p.ndim > 1]
+    others = [p for p in net.parameters() if p.ndim <= 1]
+    return [
+        {"params": matrices, "weight_decay": config.weight_decay},
+        {"params": others, "weight_decay": 0.0},
+    ]
+
+
+def history_as_json(history: list[Epoch]) -> list[dict[str, Any]]:
+    return [asdict(epoch) for epoch in history]

@@ -1,0 +1,65 @@
+"""The architecture: a compact residual network."""
+
+import torch
+from torch import Tensor, nn
+
+
+class Block(nn.Module):
+    """Two 3 x 3 convolutions around a shortcut."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False),
+            nn.BatchNorm2d(outputs),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False),
+            nn.BatchNorm2d(outputs),
+        )
+        self.shortcut: nn.Module = nn.Identity()
+        if stride != 1 or inputs != outputs:
+            self.shortcut = nn.Sequential(
+                nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs)
+            )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.relu(self.body(x) + self.shortcut(x))
+
+
+class Network(nn.Module):
+    """float [N, channels, size, size] in [-1, 1] -> logits [N, labels]."""
+
+    def __init__(self, labels: int, channels: int, width: int, dropout: float) -> None:
+        super().__init__()
+        stem = [
+            nn.Conv2d(channels, width, 5, 2, 2, bias=False),
+            nn.BatchNorm2d(width),
+            nn.ReLU(inplace=True),
+        ]
+        plan = [(1, 1, 1), (2, 2, 2), (4, 2, 2), (8, 1, 2)]  # width factor, blocks, first stride
+        blocks, inputs = [], width
+        for factor, count, stride in plan:
+            for i in range(count):
+                blocks.append(Block(inputs, width * factor, stride if i == 0 else 1))
+                inputs = width * factor
+        self.features = nn.Sequential(*stem, *blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(inputs, labels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.features(x))
+
+
+def normalise(images: Tensor) -> Tensor:
+    """uint8 [N, size, size, channels] -> float [N, channels, size, size] in [-1, 1]."""
+    return images.permute(0, 3, 1, 2).float() / 127.5 - 1.0
+
+
+class Classifier(nn.Module):
+    """What is served: uint8 images in, probabilities out; nothing is left to the caller."""
+
+    def __init__(self, network: Network) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, images: Tensor) -> Tensor:
+        return torch.softmax(self.network(normalise(images)), dim=1)

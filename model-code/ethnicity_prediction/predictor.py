@@ -1,0 +1,37 @@
+"""The model as served: ONNX Runtime and nothing of the training framework."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+
+from .images import InputSpec
+from .labels import Labels
+
+BATCH = 32  # rows in one run: enough for speed, and a bound on memory
+
+
+class Predictor:
+    """Images uint8 [N, size, size, channels] -> probabilities float32 [N, labels]."""
+
+    def __init__(self, graph: bytes | Path, card: Mapping[str, Any], threads: int = 1) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        source = str(graph) if isinstance(graph, Path) else graph
+        self.session = onnxruntime.InferenceSession(
+            source, options, providers=["CPUExecutionProvider"]
+        )
+        self.card = card
+        self.labels = Labels.from_json(card)
+        self.spec = InputSpec(card["image_size"], card["channels"])
+        self.input = self.session.get_inputs()[0].name
+
+    def predict(self, images: np.ndarray) -> np.ndarray:
+        if len(images) <= BATCH:
+            return self.session.run(None, {self.input: images})[0]
+        parts = [self.predict(images[i : i + BATCH]) for i in range(0, len(images), BATCH)]
+        return np.concatenate(parts)

@@ -1,0 +1,137 @@
+"""What goes over the wire: request bodies -> images, probabilities -> answers."""
+
+import base64
+import binascii
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from .data import PIXELS, SIDE, parse_row
+from .errors import BadInputError, MalformedError, OutOfRangeError, TooLargeError
+from .images import InputSpec, decode, fit_pixels
+from .labels import Labels
+
+CSV, JSON, JPEG, PNG = "text/csv", "application/json", "image/jpeg", "image/png"
+MAX_BODY_BYTES = 6 * 1024 * 1024  # SageMaker's limit for one invocation
+MAX_ROWS = 1000
+
+
+class UnsupportedTypeError(BadInputError):
+    """A content type that we do not read."""
+
+
+class NotAcceptableError(BadInputError):
+    """An answer is wanted in a form that we do not write."""
+
+
+def media_type(header: str) -> str:
+    return header.partition(";")[0].strip().lower()
+
+
+def answer_type(accept: str, content_type: str) -> str:
+    """The first type in the Accept header that we write; CSV for CSV and JSON otherwise."""
+    default = CSV if content_type == CSV else JSON
+    wanted = [media_type(part) for part in accept.split(",") if part.strip()]
+    for kind in wanted or ["*/*"]:
+        if kind in (CSV, JSON):
+            return kind
+        if kind in ("*/*", "text/*", "application/*"):
+            return {"text/*": CSV, "application/*": JSON}.get(kind, default)
+    raise NotAcceptableError(f"answers are {CSV} or {JSON}, not {accept[:80]}")
+
+
+def read_request(body: bytes, content_type: str, spec: InputSpec) -> np.ndarray:
+    """Images uint8 [N, size, size, channels] of a request body."""
+    if content_type in (JPEG, PNG):
+        return decode(body, spec)[None]
+    if content_type == CSV:
+        return _read_csv(body, spec)
+    if content_type == JSON:
+        return _read_json(body, spec)
+    raise UnsupportedTypeError(
+        f"content type {content_type[:80] or '(none)'} is not read; send {CSV}, {JSON}, {JPEG} "
+        f"or {PNG}"
+    )
+
+
+def _read_csv(body: bytes, spec: InputSpec) -> np.ndarray:
+    lines = [line for line in body.replace(b"\r", b"").split(b"\n") if line.strip()]
+    _check_rows(len(lines))
+    rows = [_numbered(number, parse_row, line) for number, line in enumerate(lines, start=1)]
+    return fit_pixels(np.stack(rows).reshape(-1, SIDE, SIDE), spec)
+
+
+def _read_json(body: bytes, spec: InputSpec) -> np.ndarray:
+    try:
+        data = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise MalformedError("the body is not JSON") from error
+    instances = data.get("instances") if isinstance(data, dict) else None
+    if not isinstance(instances, list):
+        raise MalformedError('the body must be {"instances": [{"image": …} or {"pixels": […]}, …]}')
+    _check_rows(len(instances))
+    images = [
+        _numbered(number, _read_instance, instance, spec)
+        for number, instance in enumerate(instances, start=1)
+    ]
+    return np.stack(images)
+
+
+def _numbered(number: int, read: Any, *what: Any) -> np.ndarray:
+    try:
+        return read(*what)
+    except BadInputError as error:
+        raise type(error)(f"row {number}: {error}") from error
+
+
+def _check_rows(rows: int) -> None:
+    if rows == 0:
+        raise MalformedError("the body has no rows")
+    if rows > MAX_ROWS:
+        raise TooLargeError(f"{rows} rows; at most {MAX_ROWS} in one request")
+
+
+def _read_instance(instance: Any, spec: InputSpec) -> np.ndarray:
+    if not isinstance(instance, dict) or len(instance.keys() & {"image", "pixels"}) != 1:
+        raise MalformedError('an instance is {"image": "<base64>"} or {"pixels": [2304 numbers]}')
+    if "pixels" in instance:
+        return fit_pixels(_read_pixels(instance["pixels"]), spec)[0]
+    text = instance["image"]
+    if not isinstance(text, str):
+        raise MalformedError('"image" must be a base64 string')
+    try:
+        data = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise MalformedError('"image" is not base64') from error
+    return decode(data, spec)
+
+
+def _read_pixels(pixels: Any) -> np.ndarray:
+    if not isinstance(pixels, list) or len(pixels) != PIXELS:
+        raise MalformedError(f'"pixels" must be a list of {PIXELS} numbers')
+    for position, pixel in enumerate(pixels, start=1):
+        if type(pixel) is not int:
+            raise MalformedError(f"pixel {position} is not a whole number")
+        if not 0 <= pixel <= 255:
+            raise OutOfRangeError(f"pixel {position} is {str(pixel)[:20]}, not in 0-255")
+    return np.array(pixels, dtype=np.uint8).reshape(1, SIDE, SIDE)
+
+
+def write_answer(probabilities: np.ndarray, kind: str, card: Mapping[str, Any]) -> bytes:
+    """The body of the answer, as CSV (one label a line) or JSON."""
+    labels = Labels.from_json(card)
+    chosen = [labels.names[code] for code in probabilities.argmax(axis=1)]
+    if kind == CSV:
+        return "".join(f"{label}\n" for label in chosen).encode()
+    predictions = [
+        {"predict": label, "probabilities": _by_label(labels.names, row)}
+        for label, row in zip(chosen, probabilities, strict=True)
+    ]
+    model = {key: card[key] for key in ("name", "version", "sensitive")}
+    return json.dumps({"predictions": predictions, "model": model}).encode()
+
+
+def _by_label(names: Sequence[str], row: np.ndarray) -> dict[str, float]:
+    return {name: round(float(p), 6) for name, p in zip(names, row, strict=True)}
