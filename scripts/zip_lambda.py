@@ -31,7 +31,7 @@ def members(function: Path, common: Path, vendor: Path | None) -> Iterator[tuple
 
 
 def write_zip(out: Path, files: Mapping[str, Path]) -> None:
-    """Write the zip whole or not at all; names, contents and execute bits alone decide its bytes."""
+    """Write the zip whole or not at all; only names, contents and execute bits decide its bytes."""
     out.parent.mkdir(parents=True, exist_ok=True)
     unfinished = out.with_name(f"{out.name}.part")
     with zipfile.ZipFile(unfinished, "w") as archive:

@@ -8,9 +8,9 @@ from typing import Any
 import deployment_steps as steps
 from common.endings import Done, keep_waiting
 from common.job import Job
-from common.names import endpoint_name, run_name
+from common.names import endpoint_name, run_name, tags
 from common.settings import from_env
-from deployment_plan import Plan, hosting_of, plan
+from deployment_plan import Step, hosting_of, plan
 from deployment_request import (
     DeploymentParams,
     Settings,
@@ -22,7 +22,7 @@ from deployment_request import (
 
 
 @dataclass(frozen=True)
-class Deployment:
+class Target:
     """What is to be deployed where."""
 
     params: DeploymentParams
@@ -33,75 +33,84 @@ class Deployment:
 
 
 def deploy(job: Job, sagemaker: Any, environ: Mapping[str, str]) -> Done:
-    """Bring the endpoint on its way to the trained model, or wait until it can be."""
+    """Set the endpoint on its way to the trained model, or wait until that can be done."""
+    target = _target(job, environ)
+    now = steps.endpoint_now(sagemaker, target.endpoint)
+    step = _plan(sagemaker, now, target)
+    previous = now["EndpointConfigName"] if now else job.state.get("previous")
+    if step.name == "delete":
+        steps.delete_endpoint(sagemaker, target.endpoint)
+    if step.name in ("delete", "wait"):
+        raise _not_yet(job, step, target, previous)
+    if step.name == "done":
+        previous = steps.replaced_by(sagemaker, target.name)
+    elif not _begin(sagemaker, step, target, previous):
+        raise _not_yet(job, step, target, previous)
+    return _done(target, step, previous)
+
+
+def _target(job: Job, environ: Mapping[str, str]) -> Target:
     params, settings = job.parse(DeploymentParams), from_env(Settings, environ)
     check(params)
-    deployment = Deployment(
+    return Target(
         params,
         settings,
         job.input("trained-model"),
         run_name(settings.unique_id, job.action_id),
         endpoint_name(params.environment, settings.unique_id),
     )
-    now = steps.endpoint_now(sagemaker, deployment.endpoint)
+
+
+def _plan(sagemaker: Any, now: Mapping[str, Any] | None, target: Target) -> Step:
     config = steps.config_now(sagemaker, now["EndpointConfigName"]) if now else None
-    next_step = plan(
+    return plan(
         now,
         hosting_of(config) if config else None,
-        config_name=deployment.name,
-        environment=params.environment,
-        hosting=params.hosting,
+        config_name=target.name,
+        environment=target.params.environment,
+        hosting=target.params.hosting,
     )
-    previous = now["EndpointConfigName"] if now else job.state.get("previous")
-    if next_step.step == "delete":
-        steps.delete_endpoint(sagemaker, deployment.endpoint)
-    if next_step.step in ("delete", "wait"):
-        raise _wait(job, next_step, params, job.state.get("previous") or previous)
-    if next_step.step == "done":
-        ours = steps.config_now(sagemaker, deployment.name)
-        previous = steps.replaced_by(sagemaker, ours) if ours else None
-    else:
-        try:
-            _take(sagemaker, next_step, deployment, previous)
-        except Exception as error:
-            if not steps.is_busy(error):
-                raise
-            raise _wait(job, next_step, params, previous) from error
-    return _done(deployment, next_step, previous)
 
 
-def _take(sagemaker: Any, step: Plan, deployment: Deployment, previous: str | None) -> None:
-    params, settings, trained = deployment.params, deployment.settings, deployment.trained
-    steps.create_model(sagemaker, model_request(deployment.name, trained, params, settings))
-    request = config_request(deployment.name, trained, params, settings, previous)
-    steps.create_config(sagemaker, request)
-    target = {"EndpointName": deployment.endpoint, "EndpointConfigName": deployment.name}
-    if step.step == "create":
-        sagemaker.create_endpoint(**target, Tags=request["Tags"][:3])
-        return
+def _begin(sagemaker: Any, step: Step, target: Target, previous: str | None) -> bool:
+    """Make model and config, start the deployment; False if the endpoint is busy after all."""
+    params, settings, trained = target.params, target.settings, target.trained
+    steps.create_model(sagemaker, model_request(target.name, trained, params, settings))
+    config = config_request(target.name, trained, params, settings, previous)
+    steps.create_config(sagemaker, config)
+    request = {"EndpointName": target.endpoint, "EndpointConfigName": target.name}
     guard = deployment_config(params)
-    sagemaker.update_endpoint(**target, **({"DeploymentConfig": guard} if guard else {}))
+    try:
+        if step.name == "create":
+            own = tags(settings.unique_id, params.execution_id, trained["commit"])
+            sagemaker.create_endpoint(**request, Tags=own)
+        else:
+            sagemaker.update_endpoint(**request, **({"DeploymentConfig": guard} if guard else {}))
+    except Exception as error:
+        if not steps.is_busy(error):
+            raise
+        return False
+    return True
 
 
-def _wait(job: Job, step: Plan, params: DeploymentParams, previous: str | None) -> Exception:
+def _not_yet(job: Job, step: Step, target: Target, previous: str | None) -> Exception:
     state = {"previous": previous} if previous else {}
-    now = datetime.now(UTC)
-    return keep_waiting(step.why, job.first_asked, now, params.deadline_minutes, state)
+    now, deadline = datetime.now(UTC), target.params.deadline_minutes
+    return keep_waiting(step.why, job.first_asked, now, deadline, state)
 
 
-def _done(deployment: Deployment, step: Plan, previous: str | None) -> Done:
-    trained, name = deployment.trained, deployment.name
+def _done(target: Target, step: Step, previous: str | None) -> Done:
     passed_on = ("model_data_url", "training_job_name", "serve_image", "commit", "data_bucket")
     artifact = {
         "kind": "endpoint-deployment",
-        "environment": deployment.params.environment,
-        "endpoint_name": deployment.endpoint,
-        "endpoint_config_name": name,
+        "environment": target.params.environment,
+        "endpoint_name": target.endpoint,
+        "endpoint_config_name": target.name,
         "previous_endpoint_config_name": previous,
-        "model_name": name,
-        "execution_id": deployment.params.execution_id,
-        **{key: trained[key] for key in passed_on},
+        "model_name": target.name,
+        "execution_id": target.params.execution_id,
+        **{key: target.trained[key] for key in passed_on},
     }
-    variables = {"EndpointName": deployment.endpoint, "EndpointConfigName": name}
-    summary = f"{step.why}: {step.step} with {name}"
-    return Done(artifact, summary, variables, deployment.endpoint)
+    variables = {"EndpointName": target.endpoint, "EndpointConfigName": target.name}
+    summary = f"{step.why}: {step.name} with {target.name}"
+    return Done(artifact, summary, variables, target.endpoint)

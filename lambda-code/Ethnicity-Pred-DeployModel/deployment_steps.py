@@ -72,11 +72,12 @@ def is_busy(error: BaseException) -> bool:
     """Tell whether SageMaker refused because the endpoint came to be in motion meanwhile."""
     message = error_message(error).lower()
     return error_code(error) == "ValidationException" and (
-        "in-progress" in message or "cannot update" in message or "already exist" in message
+        "in-progress" in message or "already exist" in message
     )
 
 
-def replaced_by(sagemaker: Any, config: Mapping[str, Any]) -> str | None:
-    """Read from a config's tags which one it replaced (a redelivery has no other memory)."""
-    found = sagemaker.list_tags(ResourceArn=config["EndpointConfigArn"])["Tags"]
+def replaced_by(sagemaker: Any, name: str) -> str | None:
+    """Read from config `name`'s tags which one it replaced (a redelivery has no other memory)."""
+    config = config_now(sagemaker, name)
+    found = sagemaker.list_tags(ResourceArn=config["EndpointConfigArn"])["Tags"] if config else []
     return next((tag["Value"] for tag in found if tag["Key"] == PREVIOUS), None)

@@ -8,9 +8,9 @@ from common.clients import client
 from common.endings import Done, keep_waiting
 from common.fields import whole
 from common.job import Job, run_action
-from endpoint_status import deployed, endpoint_waits
+from endpoint_status import endpoint_verdict
 from superseded import delete_superseded
-from training_status import trained, training_waits
+from training_status import training_verdict
 
 
 @dataclass(frozen=True)
@@ -30,17 +30,19 @@ def get_status(job: Job) -> Done:
     """Ask SageMaker once, and end, fail or go on waiting."""
     params = job.parse(StatusParams)
     started = job.input("training-job", "endpoint-deployment")
-    sagemaker = client("sagemaker")
+    verdict = _verdict(client("sagemaker"), started)
+    if isinstance(verdict, str):
+        now = datetime.now(UTC)
+        raise keep_waiting(verdict, job.first_asked, now, params.deadline_minutes)
+    return verdict
+
+
+def _verdict(sagemaker: Any, started: dict[str, Any]) -> Done | str:
     if started["kind"] == "training-job":
         name = started["training_job_name"]
-        description = sagemaker.describe_training_job(TrainingJobName=name)
-        waits_for, done = training_waits(description), trained
-    else:
-        description = sagemaker.describe_endpoint(EndpointName=started["endpoint_name"])
-        waits_for, done = endpoint_waits(description, started), deployed
-    if waits_for:
-        now = datetime.now(UTC)
-        raise keep_waiting(waits_for, job.first_asked, now, params.deadline_minutes)
-    if started["kind"] == "endpoint-deployment":
+        return training_verdict(sagemaker.describe_training_job(TrainingJobName=name), started)
+    endpoint = sagemaker.describe_endpoint(EndpointName=started["endpoint_name"])
+    verdict = endpoint_verdict(endpoint, started)
+    if isinstance(verdict, Done):
         delete_superseded(sagemaker, started)
-    return done(description, started)
+    return verdict

@@ -12,8 +12,8 @@ DONE = {"InService"}
 FAILED = {"OutOfService", "Deleting", "Failed", "UpdateRollbackFailed"}
 
 
-def endpoint_waits(endpoint: Mapping[str, Any], started: Mapping[str, Any]) -> str:
-    """Say what there is to wait for, '' if our deployment serves; raise if it never will.
+def endpoint_verdict(endpoint: Mapping[str, Any], started: Mapping[str, Any]) -> Done | str:
+    """Return the success, or in words what there is to wait for; raise if it cannot come.
 
     After a rollback the endpoint is InService as well, but on the config it had before.
     """
@@ -31,12 +31,6 @@ def endpoint_waits(endpoint: Mapping[str, Any], started: Mapping[str, Any]) -> s
             f"endpoint {name} is InService on {serving}, not on {ours} that was deployed: the "
             f"update was rolled back or replaced by another: {why}"
         )
-    return ""
-
-
-def deployed(endpoint: Mapping[str, Any], started: Mapping[str, Any]) -> Done:
-    """Return the output artifact and variables of a deployment that serves."""
-    name, config = started["endpoint_name"], started["endpoint_config_name"]
-    artifact = {**started, "kind": "deployed-endpoint", "status": endpoint["EndpointStatus"]}
-    variables = {"EndpointName": name, "EndpointConfigName": config}
-    return Done(artifact, f"endpoint {name} is InService on {config}", variables, name)
+    artifact = {**started, "kind": "deployed-endpoint", "status": status}
+    variables = {"EndpointName": name, "EndpointConfigName": ours}
+    return Done(artifact, f"endpoint {name} is InService on {ours}", variables, name)

@@ -12,14 +12,14 @@ DONE = {"Completed"}
 FAILED = {"Failed", "Stopped", "Deleting"}
 
 
-def training_waits(job: Mapping[str, Any]) -> str:
-    """Say what there is to wait for, '' if the job is complete; raise if it never will be."""
+def training_verdict(job: Mapping[str, Any], started: Mapping[str, Any]) -> Done | str:
+    """Return the success, or in words what there is to wait for; raise if it cannot come."""
     name, status = job["TrainingJobName"], job["TrainingJobStatus"]
     detail = f" ({job['SecondaryStatus']})" if job.get("SecondaryStatus", status) != status else ""
     if status in WAITING:
         return f"training job {name} is {status}{detail}"
     if status in DONE:
-        return ""
+        return _trained(job, started)
     if status in FAILED:
         why = job.get("FailureReason") or _why_stopped(job) or "SageMaker gives no reason"
         raise ActionFailed(f"training job {name} ended as {status}{detail}: {why}")
@@ -35,8 +35,7 @@ def _why_stopped(job: Mapping[str, Any]) -> str:
     }.get(job.get("SecondaryStatus", ""), "")
 
 
-def trained(job: Mapping[str, Any], started: Mapping[str, Any]) -> Done:
-    """Return the output artifact and variables of a completed training job."""
+def _trained(job: Mapping[str, Any], started: Mapping[str, Any]) -> Done:
     metrics = {m["MetricName"]: float(m["Value"]) for m in job.get("FinalMetricDataList", [])}
     name, model = job["TrainingJobName"], job["ModelArtifacts"]["S3ModelArtifacts"]
     passed_on = {key: started[key] for key in ("serve_image", "commit", "data_bucket")}

@@ -24,10 +24,13 @@ def _session() -> botocore.session.Session:
     return session
 
 
-def config(connect_s: float = 3, read_s: float = 10, attempts: int = 3, **more: Any) -> Config:
+def config(connect_s: float = 3, read_s: float = 10, attempts: int = 3) -> Config:
     """Say how long a call may take: attempts * (connect_s + read_s) must fit the function."""
-    retries = {"mode": "standard", "total_max_attempts": attempts}
-    return Config(connect_timeout=connect_s, read_timeout=read_s, retries=retries, **more)
+    return Config(
+        connect_timeout=connect_s,
+        read_timeout=read_s,
+        retries={"mode": "standard", "total_max_attempts": attempts},
+    )
 
 
 @cache
