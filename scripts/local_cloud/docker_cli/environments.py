@@ -1,0 +1,159 @@
+"""Cached Python environments, one for each set of locked requirements on top of another.
+
+An environment is named by a hash of the interpreter, its parent and the requirement files, so two
+builds with the same locks share it. `FROM train AS test` gives `test` the environment of `train`
+as its parent: a child holds only what it adds, and finds the rest by a `.pth` file.
+
+    python -m local_cloud.docker_cli.environments model-code/Dockerfile train serve test
+
+makes the environments of those targets beforehand, by building them as `docker build` does.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import platform
+import pwd
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import venv
+from collections.abc import Iterator
+from pathlib import Path
+
+CACHE_VARIABLE = "LOCAL_CLOUD_ENVIRONMENTS"
+REPOSITORY = Path(__file__).resolve().parents[3]
+STAMP = "complete"
+
+
+class InstallError(Exception):
+    """pip could not install the requirements; its own words stand above."""
+
+
+def cache_folder() -> Path:
+    """Return the folder of all environments: $LOCAL_CLOUD_ENVIRONMENTS, or in build/cache."""
+    default = REPOSITORY / "build" / "cache" / "environments"
+    return Path(os.environ.get(CACHE_VARIABLE) or default).resolve()
+
+
+def base() -> Path:
+    """Return the environment of an image that installed nothing yet, made if it is missing."""
+    return _ensure(_key("", [], []), None, [], [])
+
+
+def extend(parent: Path, requirements: list[Path], options: list[str]) -> Path:
+    """Return the environment that adds locked requirement files to `parent`, made if missing.
+
+    `options` are pip's own that choose where packages come from. Raises InstallError.
+    """
+    contents = [path.read_bytes() for path in requirements]
+    return _ensure(_key(parent.name, contents, options), parent, requirements, options)
+
+
+def site_packages(environment: Path) -> Path:
+    """Return an environment's folder of packages."""
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    return environment / "lib" / version / "site-packages"
+
+
+def _key(parent: str, contents: list[bytes], options: list[str]) -> str:
+    interpreter = [sys.version, platform.machine(), platform.system(), sys.base_prefix]
+    digests = [hashlib.sha256(content).hexdigest() for content in contents]
+    facts = json.dumps([interpreter, parent, digests, options])
+    return hashlib.sha256(facts.encode()).hexdigest()[:16]
+
+
+def _ensure(key: str, parent: Path | None, requirements: list[Path], options: list[str]) -> Path:
+    folder = cache_folder() / key
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with _locked(folder.with_suffix(".lock")):
+        if not (folder / STAMP).exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            venv.EnvBuilder(symlinks=True, with_pip=False).create(folder)
+            if parent is not None:
+                _inherit(folder, parent)
+                _install(folder, requirements, options)
+            (folder / STAMP).touch()
+    return folder
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _inherit(folder: Path, parent: Path) -> None:
+    """Let the packages and the programs of the parent be found in the child."""
+    line = f"import site; site.addsitedir({str(site_packages(parent))!r})\n"
+    (site_packages(folder) / "parent.pth").write_text(line)
+    for program in (parent / "bin").iterdir():
+        mine = folder / "bin" / program.name
+        if not mine.exists() and not program.name.lower().startswith(("activate", "python")):
+            mine.symlink_to(program)
+
+
+def _install(folder: Path, requirements: list[Path], options: list[str]) -> None:
+    """Install with the pip of this program; only the lock's packages, and only by their hashes."""
+    started = time.monotonic()
+    python = str(folder / "bin" / "python")
+    files = [argument for path in requirements for argument in ("-r", str(path))]
+    quiet = ["--quiet", "--disable-pip-version-check", "--no-input", "--progress-bar", "off"]
+    pip = [sys.executable, "-m", "pip", "--python", python, "install", *quiet]
+    done = subprocess.run([*pip, "--require-hashes", *options, *files], env=_pip_environment())
+    if done.returncode:
+        names = ", ".join(path.name for path in requirements)
+        raise InstallError(f"pip install of {names} failed with exit status {done.returncode}")
+    print(f" ---> installed in {time.monotonic() - started:.0f} s", flush=True)
+
+
+def _pip_environment() -> dict[str, str]:
+    """Let pip see the user's own pip configuration, although HOME is not the user's here."""
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if name in {"PATH", "HOME", "TMPDIR", "LANG", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"}
+        or name.startswith("PIP_")
+        or name.lower().endswith("_proxy")
+    }
+    home = Path(pwd.getpwuid(os.getuid()).pw_dir)
+    own = [home / ".config/pip/pip.conf", home / ".pip/pip.conf"]
+    existing = [path for path in own if path.is_file()]
+    if existing:
+        environment.setdefault("PIP_CONFIG_FILE", str(existing[0]))
+    environment.setdefault("PIP_CACHE_DIR", str(cache_folder().parent / "pip"))
+    return environment
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Make the environments of the targets of a Dockerfile."""
+    from local_cloud.docker_cli.build import Builder, BuildError
+    from local_cloud.docker_cli.store import Store
+
+    parser = argparse.ArgumentParser(prog="environments", description=__doc__)
+    parser.add_argument("dockerfile", type=Path)
+    parser.add_argument("targets", nargs="+")
+    parser.add_argument("--build-arg", action="append", default=[], metavar="NAME=VALUE")
+    options = parser.parse_args(arguments)
+    given = dict(pair.partition("=")[::2] for pair in options.build_arg)
+    with tempfile.TemporaryDirectory() as scratch:
+        builder = Builder(Store(Path(scratch)), options.dockerfile.parent, given)
+        for target in options.targets:
+            try:
+                builder.build(options.dockerfile, target, ())
+            except BuildError as error:
+                print(f"{options.dockerfile}, target {target}: {error}", file=sys.stderr)
+                return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
