@@ -5,9 +5,10 @@ One module per service wraps what it must through `strict.seams`; `install` puts
 
 from __future__ import annotations
 
-from local_cloud.strict import authentication, s3, s3_bucket
+from local_cloud import lambda_runtime
+from local_cloud.strict import authentication, caller, functions, s3, s3_bucket
 
-MODULES = (authentication, s3, s3_bucket)
+MODULES = (authentication, caller, s3, s3_bucket, functions, lambda_runtime)
 
 
 def install() -> None:

@@ -6,15 +6,19 @@ called like the function it names. `tests/contract/test_ministack_seams.py` chec
 
 from __future__ import annotations
 
+import contextvars
 import inspect
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
 from ministack import app
-from ministack.core import iam_evaluator, responses
-from ministack.services import kms, s3, sts
+from ministack.core import iam_evaluator, lambda_runtime, responses
+from ministack.services import cloudwatch_logs, kms, lambda_svc, s3, sts
+
+from local_cloud import seams
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,7 @@ PIN_SIGNED_REQUEST = Seam(
 )
 APP_PIN_SIGNED_REQUEST = Seam(app, "pin_signed_request", PIN_SIGNED_REQUEST.parameters)
 PRINCIPAL_MATCHES = Seam(iam_evaluator, "_principal_matches", "principal caller_arn")
+PIN_CALLER = Seam(iam_evaluator, "pin_request_caller", "headers query_params")
 CONDITION_KEY = Seam(iam_evaluator, "_resolve_condition_key", "key ctx")
 
 # S3
@@ -73,6 +78,75 @@ S3_DELETE_BUCKET = Seam(s3, "_delete_bucket", "name")
 # KMS
 KMS_RESOLVE_KEY = Seam(kms, "_resolve_key", "key_id_or_arn")
 KMS_KEY_STATE_ERROR = Seam(kms, "_check_key_state", "rec")
+
+# Lambda
+LAMBDA_WORKER_CLASS = Seam(lambda_runtime, "_worker_class_for", "config")
+LAMBDA_KILL_WORKERS = Seam(lambda_runtime, "kill_workers", "workers")
+LAMBDA_LEASE = Seam(
+    lambda_runtime, "acquire_worker", "func_name config code_zip qualifier max_concurrency"
+)
+LAMBDA_RELEASE = Seam(lambda_runtime, "release_worker", "worker")
+LAMBDA_START_REAPER = Seam(lambda_svc, "_ensure_reaper_thread", "")
+LAMBDA_EXECUTE = Seam(lambda_svc, "_execute_function_warm", "func event request_id")
+LAMBDA_EMIT_LOGS = Seam(
+    lambda_svc, "_emit_lambda_logs", "func request_id log_text error duration_ms log_source"
+)
+LAMBDA_INVALIDATE = Seam(lambda_svc, "invalidate_worker", "func_name qualifier account region")
+LAMBDA_CREATE = Seam(lambda_svc, "_create_function", "data")
+LAMBDA_UPDATE_CONFIG = Seam(lambda_svc, "_update_config", "name data")
+LAMBDA_INVOKE = Seam(lambda_svc, "_invoke", "name event headers path_qualifier query_params")
+LAMBDA_FETCH_CODE = Seam(lambda_svc, "_fetch_code_from_s3", "bucket key version_id")
+LAMBDA_ZIP_FAULT = Seam(lambda_svc, "_reject_unreadable_zip", "zip_data")
+LAMBDA_ZIP_SIZE_FAULT = Seam(lambda_svc, "_validate_total_unzipped_size", "code_zip layers")
+LAMBDA_PUT_CONCURRENCY = Seam(lambda_svc, "_put_function_concurrency", "func_name data")
+LAMBDA_DELETE_CONCURRENCY = Seam(lambda_svc, "_delete_function_concurrency", "func_name")
+
+# CloudWatch Logs
+LOGS_CREATE_GROUP = Seam(cloudwatch_logs, "_create_log_group", "data")
+LOGS_CREATE_STREAM = Seam(cloudwatch_logs, "_create_log_stream", "data")
+LOGS_PUT_EVENTS = Seam(cloudwatch_logs, "_put_log_events", "data")
+
+
+def denial_as(access_key: str, action: str, arn: str) -> tuple[str, str] | None:
+    """Evaluate IAM for a session of the cloud's own, whoever sent the request in hand."""
+
+    def evaluate() -> tuple[str, str] | None:
+        iam_evaluator._anonymous.set(False)
+        iam_evaluator._signed_request.set(None)
+        return seams.denial(access_key, action, arn)
+
+    return contextvars.copy_context().run(evaluate)
+
+
+def error_answer(code: str, message: str, status: int) -> tuple[int, dict[str, Any], bytes]:
+    """Word an error as ministack's JSON services do."""
+    answer: tuple[int, dict[str, Any], bytes] = responses.error_response_json(code, message, status)
+    return answer
+
+
+def lambda_exists(name: str) -> bool:
+    """Say whether the account and region in hand have a function of this name."""
+    return name in lambda_svc._functions
+
+
+def lambda_configuration(name: str) -> dict[str, Any]:
+    """Return ministack's own configuration record of a function; writable."""
+    configuration: dict[str, Any] = lambda_svc._functions[name]["config"]
+    return configuration
+
+
+def log_group_exists(name: str) -> bool:
+    """Say whether the account and region in hand have this log group."""
+    return name in cloudwatch_logs._log_groups
+
+
+def append_log(group: str, stream: str, lines: list[str]) -> None:
+    """Write lines to a log stream, made if it is missing, as is its group."""
+    LOGS_CREATE_GROUP({"logGroupName": group})
+    LOGS_CREATE_STREAM({"logGroupName": group, "logStreamName": stream})
+    now_ms = int(time.time() * 1000)
+    events = [{"timestamp": now_ms, "message": line} for line in lines]
+    LOGS_PUT_EVENTS({"logGroupName": group, "logStreamName": stream, "logEvents": events})
 
 
 def service_allowed(
