@@ -74,8 +74,9 @@ def test_a_function_sees_only_what_aws_gives_it(cloud, function, invoke):
         Environment={"Variables": {"MINE": "yes"}},
     )
     seen, _, _ = invoke(name)
-    assert set(seen["variables"]) == {
-        *("_HANDLER", "_X_AMZN_TRACE_ID", "LAMBDA_TASK_ROOT", "LANG", "LC_CTYPE", "TZ"),
+    without_pythons_own = set(seen["variables"]) - {"LC_CTYPE"}
+    assert without_pythons_own == {
+        *("_HANDLER", "_X_AMZN_TRACE_ID", "LAMBDA_TASK_ROOT", "LANG", "TZ"),
         *("PATH", "HOME", "TMPDIR", "MINE", "AWS_ENDPOINT_URL", "AWS_EXECUTION_ENV"),
         *("AWS_REGION", "AWS_DEFAULT_REGION"),
         *("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"),

@@ -17,7 +17,7 @@ from typing import Any
 
 from local_cloud.errors import ApiError
 from local_cloud.lambda_runtime import logs
-from local_cloud.lambda_runtime.process import Environment, Invocation, failed
+from local_cloud.lambda_runtime.environment import Environment, Invocation, failed
 from local_cloud.strict import functions
 from local_cloud.strict import seams as private
 

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterator
 
 from local_cloud import seams
-from local_cloud.lambda_runtime.process import Environment, Invocation
+from local_cloud.lambda_runtime.environment import Environment, Invocation
 from local_cloud.strict import seams as private
 
 logger = logging.getLogger("local_cloud")

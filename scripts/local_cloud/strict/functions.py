@@ -40,28 +40,16 @@ MINISTACKS_OWN = {
     "TracingConfig",
 }
 APPLIED = {"DeadLetterConfig", "KmsKeyArn", "ReservedConcurrentExecutions"}
-RESERVED = [
-    "AWS_ACCESS_KEY",
-    "AWS_ACCESS_KEY_ID",
-    "AWS_DEFAULT_REGION",
-    "AWS_EXECUTION_ENV",
-    "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
-    "AWS_LAMBDA_FUNCTION_NAME",
-    "AWS_LAMBDA_FUNCTION_VERSION",
-    "AWS_LAMBDA_INITIALIZATION_TYPE",
-    "AWS_LAMBDA_LOG_GROUP_NAME",
-    "AWS_LAMBDA_LOG_STREAM_NAME",
-    "AWS_LAMBDA_RUNTIME_API",
-    "AWS_REGION",
-    "AWS_SECRET_ACCESS_KEY",
-    "AWS_SECRET_KEY",
-    "AWS_SECURITY_TOKEN",
-    "AWS_SESSION_TOKEN",
-    "LAMBDA_RUNTIME_DIR",
-    "LAMBDA_TASK_ROOT",
-    "TZ",
+# fmt: off
+RESERVED = {
+    "AWS_ACCESS_KEY", "AWS_ACCESS_KEY_ID", "AWS_DEFAULT_REGION", "AWS_EXECUTION_ENV",
+    "AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "AWS_LAMBDA_FUNCTION_NAME", "AWS_LAMBDA_FUNCTION_VERSION",
+    "AWS_LAMBDA_INITIALIZATION_TYPE", "AWS_LAMBDA_LOG_GROUP_NAME", "AWS_LAMBDA_LOG_STREAM_NAME",
+    "AWS_LAMBDA_RUNTIME_API", "AWS_REGION", "AWS_SECRET_ACCESS_KEY", "AWS_SECRET_KEY",
+    "AWS_SECURITY_TOKEN", "AWS_SESSION_TOKEN", "LAMBDA_RUNTIME_DIR", "LAMBDA_TASK_ROOT", "TZ",
     "_HANDLER",
-]
+}
+# fmt: on
 Answer = tuple[int, dict[str, Any], bytes]
 
 
@@ -172,7 +160,7 @@ def _check(operation: str, data: dict[str, Any]) -> None:
 
 def _check_variables(variables: dict[str, str]) -> None:
     prefix = "Lambda was unable to configure your environment variables because the environment "
-    if reserved := sorted(set(RESERVED) & variables.keys()):
+    if reserved := sorted(RESERVED & variables.keys()):
         raise ApiError(
             "InvalidParameterValueException",
             f"{prefix}variables you have provided contains reserved keys that are currently not "
