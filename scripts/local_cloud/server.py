@@ -6,10 +6,12 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from local_cloud import seams, strict
+from local_cloud.codebuild import CodeBuild
 from local_cloud.codecommit import CodeCommit
 from local_cloud.codecommit.git_http import GitHttp
 from local_cloud.ecr import Ecr
 from local_cloud.ecr.registry import Registry
+from local_cloud.service import JsonService
 
 
 class Front(Protocol):
@@ -31,7 +33,8 @@ class LocalCloud:
         strict.install()
         codecommit = CodeCommit()
         ecr = Ecr()
-        self.services = [codecommit, ecr]
+        codebuild = CodeBuild()
+        self.services: list[JsonService] = [codecommit, ecr, codebuild]
         for service in self.services:
             service.install()
         self.fronts: Sequence[Front] = [GitHttp(codecommit), Registry(ecr)]

@@ -16,7 +16,7 @@ from local_cloud.docker_cli.layers import digest_of
 from local_cloud.docker_cli.registry import RegistryError
 from local_cloud.docker_cli.run import RunOptions, run
 from local_cloud.docker_cli.store import BadReference, Image, NoSuchImage, Store, normalized
-from local_cloud.images import ImageError
+from local_cloud.unpacked import ImageError
 
 ROOT_VARIABLE = "LOCAL_CLOUD_DOCKER_ROOT"
 VERSION = "offline-1"

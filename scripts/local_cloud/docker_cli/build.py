@@ -27,7 +27,7 @@ from local_cloud.docker_cli.dockerfile import (
 from local_cloud.docker_cli.run_lines import RunError
 from local_cloud.docker_cli.stage import Built, configure, copy_files, run
 from local_cloud.docker_cli.store import Image, Store
-from local_cloud.images import ENVIRONMENT_LABEL
+from local_cloud.unpacked import ENVIRONMENT_LABEL
 
 MACHINES = {"x86_64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
 PREDEFINED = {

@@ -57,6 +57,12 @@ def extend(parent: Path, requirements: list[Path], options: list[str]) -> Path:
     return _ensure(_key(parent.name, contents, options), parent, requirements, options)
 
 
+def is_complete(environment: Path) -> bool:
+    """Say whether every package has what it requires, in `pip check`'s judgement."""
+    pip = [sys.executable, "-m", "pip", "--python", str(environment / "bin" / "python"), "check"]
+    return subprocess.run(pip, env=_pip_environment(), capture_output=True).returncode == 0
+
+
 def site_packages(environment: Path) -> Path:
     """Return an environment's folder of packages."""
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
@@ -108,11 +114,44 @@ def _install(folder: Path, requirements: list[Path], options: list[str]) -> None
     files = [argument for path in requirements for argument in ("-r", str(path))]
     quiet = ["--quiet", "--disable-pip-version-check", "--no-input", "--progress-bar", "off"]
     pip = [sys.executable, "-m", "pip", "--python", python, "install", *quiet]
-    done = subprocess.run([*pip, "--require-hashes", *options, *files], env=_pip_environment())
+    page = folder / "wheels.html"
+    wheels = ["--find-links", str(page)] if wheel_page(page) else []
+    command = [*pip, "--require-hashes", *options, *wheels, *files]
+    done = subprocess.run(command, env=_pip_environment())
     if done.returncode:
         names = ", ".join(path.name for path in requirements)
         raise InstallError(f"pip install of {names} failed with exit status {done.returncode}")
     print(f" ---> installed in {time.monotonic() - started:.0f} s", flush=True)
+
+
+def wheel_page(page: Path) -> bool:
+    """List the wheels of the user's own find-links folders with their hashes; False if none.
+
+    Where hashes are required pip prefers a link that carries an allowed hash. A file in a folder
+    carries none, so without this page a wheel that the user keeps there would never be taken.
+    """
+    links = [
+        f'<a href="{wheel.as_uri()}#sha256={_sha256(wheel)}">{wheel.name}</a>'
+        for folder in _find_links_folders()
+        for wheel in sorted(folder.glob("*.whl"))
+    ]
+    page.write_text("<!doctype html>\n" + "\n".join(links))
+    return bool(links)
+
+
+def _find_links_folders() -> Iterator[Path]:
+    asked = [sys.executable, "-m", "pip", "config", "get", "global.find-links"]
+    answer = subprocess.run(asked, env=_pip_environment(), capture_output=True, text=True)
+    configured = [*answer.stdout.split(), *os.environ.get("PIP_FIND_LINKS", "").split()]
+    for name in dict.fromkeys(configured):
+        path = Path(name.removeprefix("file://"))
+        if path.is_dir():
+            yield path
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _pip_environment() -> dict[str, str]:

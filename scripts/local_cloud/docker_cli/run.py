@@ -9,7 +9,7 @@ import tempfile
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from local_cloud import images
+from local_cloud import unpacked as layout
 from local_cloud.docker_cli.store import Image, Store
 
 
@@ -27,7 +27,7 @@ def run(store: Store, image: Image, args: list[str], options: RunOptions) -> int
     """Run to the end and return the exit status; 127 or 126 if the program cannot be run."""
     if options.network == "none":
         print("docker: --network none is not enforced offline", flush=True)
-    unpacked = images.read_unpacked(store.folder(image.id))
+    unpacked = layout.read_unpacked(store.folder(image.id))
     with tempfile.TemporaryDirectory(prefix="docker-run-") as container:
         root = Path(container) / "root"
         shutil.copytree(unpacked.root, root, symlinks=True)
@@ -42,8 +42,8 @@ def run(store: Store, image: Image, args: list[str], options: RunOptions) -> int
             cmd=[] if options.entrypoint else unpacked.cmd,
         )
         try:
-            argv, environment, cwd = images.command(mine, args)
-        except images.ImageError as error:
+            argv, environment, cwd = layout.command(mine, args)
+        except layout.ImageError as error:
             print(f"docker: Error response from daemon: {error}", flush=True)
             return 126 if "permission denied" in str(error) else 127
         inherited = {k: v for k, v in os.environ.items() if k in {"TMPDIR", "LANG"}}

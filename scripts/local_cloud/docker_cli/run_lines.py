@@ -6,13 +6,14 @@ import argparse
 import re
 import subprocess
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from local_cloud.docker_cli.dockerfile import Instruction, exec_form
 
 PIP = re.compile(r"(?:python3?\s+-m\s+)?pip3?\s+install\s.*--require-hashes\b.*", re.DOTALL)
 CHMOD = re.compile(r"chmod\s+(?P<mode>[0-7]{3,4}|[augo]*[+-][rwx]+)\s+(?P<paths>[^-].*)", re.DOTALL)
 SEPARATOR = re.compile(r"\s*(?:&&|;)\s*")
+CHECKED_PIP = re.compile(r"pip3?\s+check\s*\|\|\s*(?P<install>pip3?\s+install\s[^|]*)", re.DOTALL)
 ORIGINS = ("--index-url", "--extra-index-url", "--find-links", "--only-binary", "--no-binary")
 WHO = {"u": 0o700, "g": 0o070, "o": 0o007}
 WHAT = {"r": 0o444, "w": 0o222, "x": 0o111}
@@ -28,6 +29,7 @@ class Pip:
 
     requirements: list[str]
     options: list[str]
+    only_if_incomplete: bool = False  # written `pip check || pip install …`
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,11 @@ def actions(instruction: Instruction, variables: Mapping[str, str]) -> Iterator[
     commands = [" ".join(listed)] if listed else SEPARATOR.split(instruction.value)
     for command in filter(None, commands):
         understood = not re.search(r"[`|<>&]|\$\(", command)
-        if understood and PIP.fullmatch(command):
+        if (checked := CHECKED_PIP.fullmatch(command)) and PIP.fullmatch(checked["install"]):
+            yield replace(
+                _pip(instruction, _expanded(checked["install"], variables)), only_if_incomplete=True
+            )
+        elif understood and PIP.fullmatch(command):
             yield _pip(instruction, _expanded(command, variables))
         elif understood and (match := CHMOD.fullmatch(command)):
             yield Chmod(match["mode"], _expanded(match["paths"], variables))
@@ -99,6 +105,7 @@ def _pip(instruction: Instruction, words: list[str]) -> Pip:
         parser.add_argument(kept, action="append", default=[])
     for ignored in ("--no-cache-dir", "--require-hashes", "--no-compile", "--quiet", "--no-input"):
         parser.add_argument(ignored, action="store_true")
+    parser.add_argument("--no-deps", action="store_true")
     parser.add_argument("--disable-pip-version-check", action="store_true")
     parser.add_argument("--root-user-action")
     arguments = words[words.index("install") + 1 :]
@@ -111,4 +118,4 @@ def _pip(instruction: Instruction, words: list[str]) -> Pip:
         raise instruction.fail(f"pip install by the local docker: {what}")
     chosen = {name: getattr(options, name[2:].replace("-", "_")) for name in ORIGINS}
     listed = [word for name, values in chosen.items() for v in values for word in (name, v)]
-    return Pip(options.requirement, listed)
+    return Pip(options.requirement, listed + ["--no-deps"] * options.no_deps)

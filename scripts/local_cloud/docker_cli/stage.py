@@ -114,6 +114,9 @@ def run(built: Built, instruction: Instruction) -> Built:
     """Perform the parts of a RUN line that are understood, and print the others."""
     for action in actions(instruction, built.known):
         if isinstance(action, Pip):
+            if action.only_if_incomplete and environments.is_complete(built.environment):
+                print(" ---> pip check: nothing is missing, nothing to install", flush=True)
+                continue
             files = [_inside(built, name, instruction) for name in action.requirements]
             extended = environments.extend(built.environment, files, action.options)
             built = replace(built, environment=extended)

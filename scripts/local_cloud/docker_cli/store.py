@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from local_cloud import images
+from local_cloud import unpacked as layout
 from local_cloud.docker_cli.layers import Layer, digest_of
 
 CONFIG_TYPE = "application/vnd.docker.container.image.v1+json"
@@ -78,7 +78,7 @@ class Store:
         }
         folder = self.folder(image_id)
         if not folder.exists():
-            images.write_unpacked(folder, encoded, [layer.content for layer in layers])
+            layout.write_unpacked(folder, encoded, [layer.content for layer in layers])
             (folder / "manifest.json").write_bytes(json.dumps(manifest, indent=3).encode())
         return self.image(image_id)
 
