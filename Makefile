@@ -44,7 +44,7 @@ setup-lint: setup-dev
 	@$(PYTHON) scripts/setup_env.py .tools/checkov scripts/requirements/checkov.txt
 
 setup-model: setup-dev # the container's own locked requirements, as the local build installs them
-	@$(BIN)/python -m local_cloud.docker_cli.environments prime model-code/Dockerfile train serve test
+	@$(BIN)/python -m local_cloud.docker_cli.environments model-code/Dockerfile train serve test $(if $(TORCH_INDEX_URL),--build-arg TORCH_INDEX_URL=$(TORCH_INDEX_URL))
 
 lock: setup-dev ## resolve every lock file afresh
 	$(BIN)/python scripts/lock.py
