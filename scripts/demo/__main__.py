@@ -30,8 +30,10 @@ def play(story: Story) -> None:
     story.deploy_pipeline(prefix)
     story.first_run()
     story.upload_data()
-    story.follow(story.commit())
-    story.call_api()
+    released = story.follow(story.commit())
+    story.call_api("dev")
+    if released:
+        story.call_api("prod")
     story.score_held_out()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,6 +34,7 @@ class ActionRow:
     status: str  # '' before it starts
     seconds: float | None
     note: str  # summary or error
+    provider: str  # Lambda, CodeBuild, Manual, …
     log_group: str  # '' if the action has none
 
 
@@ -54,9 +55,9 @@ def action_rows(
 def _row(
     stage: str, action: dict[str, Any], detail: dict[str, Any] | None, now: datetime.datetime
 ) -> ActionRow:
-    group = log_group(action)
+    group, provider = log_group(action), action["actionTypeId"]["provider"]
     if detail is None:
-        return ActionRow(stage, action["name"], "", None, "", group)
+        return ActionRow(stage, action["name"], "", None, "", provider, group)
     ended = detail["status"] != "InProgress"
     until = detail["lastUpdateTime"] if ended else now
     result = detail.get("output", {}).get("executionResult", {})
@@ -67,6 +68,7 @@ def _row(
         detail["status"],
         (until - detail["startTime"]).total_seconds(),
         error or result.get("externalExecutionSummary", ""),
+        provider,
         group,
     )
 
@@ -110,10 +112,18 @@ def table(rows: list[ActionRow]) -> RenderableType:
 class PipelineView:
     """Follows executions of one pipeline on a terminal, or line by line where there is none."""
 
-    def __init__(self, codepipeline: Any, name: str, console: Console, poll_s: float = 0.5) -> None:
+    def __init__(
+        self,
+        codepipeline: Any,
+        name: str,
+        console: Console,
+        on_change: Callable[[list[ActionRow]], None] = lambda rows: None,
+        poll_s: float = 0.5,
+    ) -> None:
         self.codepipeline = codepipeline
         self.name = name
         self.console = console
+        self.on_change = on_change
         self.poll_s = poll_s
 
     def follow(self, execution_id: str) -> tuple[str, list[ActionRow]]:
@@ -124,6 +134,7 @@ class PipelineView:
         with Live(console=self.console, refresh_per_second=8, transient=False) as live:
             for state in self._states(execution_id):
                 live.update(table(state[1]))
+                self.on_change(state[1])
         return state
 
     def _print_changes(self, execution_id: str) -> tuple[str, list[ActionRow]]:
@@ -139,6 +150,7 @@ class PipelineView:
                         f"{row.stage:<16}{row.action:<18}{row.status:<11}{row.seconds:>6.1f} s{why}"
                     )
                     self.console.print(line, highlight=False, soft_wrap=True)
+            self.on_change(state[1])
         return state
 
     def _states(self, execution_id: str) -> Iterator[tuple[str, list[ActionRow]]]:

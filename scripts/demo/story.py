@@ -166,21 +166,49 @@ class Story:
         (execution,) = self._wait_for_executions({"CloudWatchEvent"}, before)
         return execution
 
-    def follow(self, execution: str) -> None:
-        """Show the run until it ends; anything but success fails the demo with the log's end."""
+    def follow(self, execution: str) -> bool:
+        """Show the run until it ends, and approve it when it asks; False if the gate stopped it.
+
+        Any other end but success fails the demo with the log's end, and so does a gate that
+        refuses the embedded data. On data of the reader's own a refusal is the gate's right.
+        """
         self.step("4c", "The pipeline runs")
-        status, rows = self._view().follow(execution)
-        if status != "Succeeded":
-            failed = [row for row in rows if row.status == "Failed"]
-            raise StepFailed(f"the run is {status}. {self._why(failed)}")
+        status, rows = self._view(approving=True).follow(execution)
+        if status == "Succeeded":
+            return True
+        failed = [row for row in rows if row.status == "Failed"]
+        if self.data_source and [row.stage for row in failed] == ["EvaluateModel"]:
+            self.say(f"[bold]The gate stopped the release:[/] {failed[0].note}")
+            return False
+        raise StepFailed(f"the run is {status}. {self._why(failed)}")
+
+    def approve(self, rows: list[ActionRow]) -> None:
+        """Give the approval that the pipeline waits for, once, and say so."""
+        waiting = [r for r in rows if r.provider == "Manual" and r.status == "InProgress"]
+        for row in waiting:
+            client = self.cloud.client("codepipeline")
+            state = client.get_pipeline_state(name=self.pipeline["PipelineName"])
+            token = approval_token(state, row.stage, row.action)
+            if token is None:
+                continue
+            client.put_approval_result(
+                pipelineName=self.pipeline["PipelineName"],
+                stageName=row.stage,
+                actionName=row.action,
+                token=token,
+                result={"status": "Approved", "summary": "Approved by make demo"},
+            )
+            self.say(
+                f"[bold]The pipeline asks for an approval ({row.action}): given by the demo[/]"
+            )
 
     # -- step 5 of the seed document ---------------------------------------------------------
 
-    def call_api(self) -> None:
+    def call_api(self, stage: str) -> None:
         """POST the seed's own body for every test image, and show the first answer whole."""
-        self.step("5", "Call the API")
+        self.step("5", f"Call the API: POST /{stage}/predict")
         data = self._data()
-        url = f"{self.cloud.url}/dev/predict"
+        url = f"{self.cloud.url}/{stage}/predict"
         right = 0
         for name, label in sorted(data.images.items(), key=lambda item: _number(item[0])):
             status, answer = calls.post_json(url, {"image_name": name})
@@ -226,9 +254,12 @@ class Story:
             report=lambda line: None,
         )
 
-    def _view(self) -> PipelineView:
+    def _view(self, approving: bool = False) -> PipelineView:
         name = self.pipeline["PipelineName"]
-        return PipelineView(self.cloud.client("codepipeline"), name, self.console)
+        view = PipelineView(self.cloud.client("codepipeline"), name, self.console)
+        if approving:
+            view.on_change = self.approve
+        return view
 
     def _clone(self) -> Path:
         clone = self.work / "ethnicity-pred-repo"
@@ -289,6 +320,16 @@ def extract(archive: bytes, folder: Path) -> None:
             path = Path(opened.extract(member, folder))
             if mode := member.external_attr >> 16:
                 path.chmod(mode & 0o777)
+
+
+def approval_token(state: dict[str, Any], stage: str, action: str) -> str | None:
+    """Return the token of a waiting approval in GetPipelineState's answer, None if none waits."""
+    for stage_state in state["stageStates"]:
+        for action_state in stage_state.get("actionStates", []):
+            if (stage_state["stageName"], action_state["actionName"]) == (stage, action):
+                token: str | None = action_state.get("latestExecution", {}).get("token")
+                return token
+    return None
 
 
 def curl_line(url: str) -> str:
