@@ -11,6 +11,8 @@ from local_cloud.codecommit import CodeCommit
 from local_cloud.codecommit.git_http import GitHttp
 from local_cloud.ecr import Ecr
 from local_cloud.ecr.registry import Registry
+from local_cloud.front import StageFront
+from local_cloud.sagemaker import SageMaker
 from local_cloud.service import JsonService
 
 
@@ -34,10 +36,10 @@ class LocalCloud:
         codecommit = CodeCommit()
         ecr = Ecr()
         codebuild = CodeBuild()
-        self.services: list[JsonService] = [codecommit, ecr, codebuild]
+        self.services: list[JsonService] = [codecommit, ecr, codebuild, SageMaker()]
         for service in self.services:
             service.install()
-        self.fronts: Sequence[Front] = [GitHttp(codecommit), Registry(ecr)]
+        self.fronts: Sequence[Front] = [GitHttp(codecommit), Registry(ecr), StageFront()]
 
     async def __call__(self, scope: dict[str, Any], receive: Callable, send: Callable) -> None:
         """Hand a request to the first front route that wants it, else to ministack."""

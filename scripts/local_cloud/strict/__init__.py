@@ -6,9 +6,28 @@ One module per service wraps what it must through `strict.seams`; `install` puts
 from __future__ import annotations
 
 from local_cloud import lambda_runtime
-from local_cloud.strict import authentication, caller, functions, s3, s3_bucket
+from local_cloud.strict import (
+    api_deployments,
+    apigateway,
+    authentication,
+    caller,
+    functions,
+    openapi,
+    s3,
+    s3_bucket,
+)
 
-MODULES = (authentication, caller, s3, s3_bucket, functions, lambda_runtime)
+MODULES = (
+    authentication,
+    caller,
+    s3,
+    s3_bucket,
+    functions,
+    lambda_runtime,
+    openapi,
+    api_deployments,
+    apigateway,
+)
 
 
 def install() -> None:

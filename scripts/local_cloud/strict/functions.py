@@ -6,7 +6,9 @@ one of the same name, and drops the template's properties that it does not know.
 
 from __future__ import annotations
 
+import io
 import json
+import zipfile
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -58,6 +60,7 @@ def install() -> None:
     private.LAMBDA_CREATE.wrap(_create_by_api)
     private.LAMBDA_UPDATE_CONFIG.wrap(_update_by_api)
     private.LAMBDA_INVOKE.wrap(_invoke)
+    private.LAMBDA_ZIP_INLINE.wrap(_readable)
     handlers = seams.resource_handler(RESOURCE_TYPE)
     handlers["create"] = _create_by_template(handlers["create"])
     handlers["update"] = _update_by_template(handlers["update"])
@@ -212,6 +215,24 @@ def _apply(name: str, properties: dict[str, Any]) -> None:
         "DeadLetterConfig": properties.get("DeadLetterConfig", {}),
     }
     private.lambda_configuration(name).update(configuration)
+
+
+def _readable(known: Callable[..., bytes | None]) -> Callable[..., bytes | None]:
+    """Zip a template's inline code as CloudFormation does, readable for all."""
+
+    def zip_inline(*arguments: Any) -> bytes | None:
+        made = known(*arguments)
+        if made is None:
+            return None
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(io.BytesIO(made)) as old, zipfile.ZipFile(buffer, "w") as new:
+            for entry in old.infolist():
+                content = old.read(entry)
+                entry.external_attr = 0o644 << 16
+                new.writestr(entry, content)
+        return buffer.getvalue()
+
+    return zip_inline
 
 
 def _invoke(known: Callable[..., Awaitable[Answer]]) -> Callable[..., Awaitable[Answer]]:

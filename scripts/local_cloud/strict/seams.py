@@ -7,16 +7,19 @@ called like the function it names. `tests/contract/test_ministack_seams.py` chec
 from __future__ import annotations
 
 import contextvars
+import copy
 import inspect
 import time
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
 from ministack import app
 from ministack.core import iam_evaluator, lambda_runtime, responses
-from ministack.services import cloudwatch_logs, kms, lambda_svc, s3, sts
+from ministack.services import apigateway_v1, cloudwatch_logs, kms, lambda_svc, s3, sts
+from ministack.services.cloudformation import provisioners
 
 from local_cloud import seams
 
@@ -98,6 +101,7 @@ LAMBDA_INVOKE = Seam(lambda_svc, "_invoke", "name event headers path_qualifier q
 LAMBDA_FETCH_CODE = Seam(lambda_svc, "_fetch_code_from_s3", "bucket key version_id")
 LAMBDA_ZIP_FAULT = Seam(lambda_svc, "_reject_unreadable_zip", "zip_data")
 LAMBDA_ZIP_SIZE_FAULT = Seam(lambda_svc, "_validate_total_unzipped_size", "code_zip layers")
+LAMBDA_ZIP_INLINE = Seam(provisioners, "_zip_inline", "source handler runtime")
 LAMBDA_PUT_CONCURRENCY = Seam(lambda_svc, "_put_function_concurrency", "func_name data")
 LAMBDA_DELETE_CONCURRENCY = Seam(lambda_svc, "_delete_function_concurrency", "func_name")
 
@@ -105,6 +109,139 @@ LAMBDA_DELETE_CONCURRENCY = Seam(lambda_svc, "_delete_function_concurrency", "fu
 LOGS_CREATE_GROUP = Seam(cloudwatch_logs, "_create_log_group", "data")
 LOGS_CREATE_STREAM = Seam(cloudwatch_logs, "_create_log_stream", "data")
 LOGS_PUT_EVENTS = Seam(cloudwatch_logs, "_put_log_events", "data")
+
+# API Gateway (REST)
+API_IMPORT = Seam(apigateway_v1, "_import_rest_api", "spec base_data")
+API_PUT_RESPONSE = Seam(apigateway_v1, "_put_gateway_response", "api_id response_type data")
+API_CREATE_VALIDATOR = Seam(apigateway_v1, "_create_request_validator", "api_id data")
+API_CREATE_MODEL = Seam(apigateway_v1, "_create_model", "api_id data")
+API_CREATE_DEPLOYMENT = Seam(apigateway_v1, "_create_deployment", "api_id data")
+API_DELETE_DEPLOYMENT = Seam(apigateway_v1, "_delete_deployment", "api_id deployment_id")
+API_DELETE = Seam(apigateway_v1, "_delete_rest_api", "api_id")
+API_MATCH = Seam(apigateway_v1, "_match_resource_tree", "api_id segments")
+API_MATCH_GREEDY = Seam(apigateway_v1, "_match_greedy_fallback", "api_id segments http_method")
+API_VALIDATE = Seam(
+    apigateway_v1,
+    "_check_request_validation",
+    "method_obj api_id request headers body query_params",
+)
+API_AUTHORIZATION_TYPE = Seam(
+    apigateway_v1, "method_authorization_type", "api_id stage_name method path"
+)
+API_EXECUTE = Seam(
+    apigateway_v1,
+    "_execute_in_scope",
+    "request api_id stage_name method path headers body query_params owner_account_id owner_region",
+)
+API_PROXY = Seam(
+    apigateway_v1,
+    "_invoke_lambda_proxy_v1",
+    "integration api_id stage_name stage resource request_path method headers body query_params "
+    "path_params owner_account_id owner_region binary_media_types authorizer_context "
+    "caller_identity",
+)
+API_PROXY_RESPONSE = Seam(apigateway_v1, "_lambda_proxy_response", "result")
+API_FUNCTION_REFERENCE = Seam(apigateway_v1, "_extract_lambda_ref_from_integration_uri", "uri")
+API_RENDER_ERROR = Seam(apigateway_v1, "_gateway_error_response", "error request")
+API_ENFORCE = Seam(
+    app,
+    "_enforce_execute_api",
+    "api_id stage method execute_path headers query_params iam_action",
+)
+API_DEPLOYED_PARTS = ("_resources", "_models", "_request_validators")
+API_PARTS = (*API_DEPLOYED_PARTS, "_authorizers_v1", "_gateway_responses")
+
+
+def rest_api(api_id: str) -> dict[str, Any]:
+    """Return ministack's own record of a REST API; writable."""
+    record: dict[str, Any] = apigateway_v1._rest_apis[api_id]
+    return record
+
+
+def rest_api_methods(api_id: str) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Yield (path, HTTP method, writable method record) of all methods of a REST API."""
+    for resource in apigateway_v1._resources[api_id].values():
+        for http_method, record in resource["resourceMethods"].items():
+            yield resource["path"], http_method, record
+
+
+def rest_api_stage(api_id: str, stage_name: str) -> dict[str, Any] | None:
+    """Return a stage's record, None if there is none."""
+    stage: dict[str, Any] | None = apigateway_v1._stages_v1.get(api_id, {}).get(stage_name)
+    return stage
+
+
+def rest_api_deployments(api_id: str) -> set[str]:
+    """Return the ids of a REST API's deployments."""
+    return set(apigateway_v1._deployments_v1.get(api_id, {}))
+
+
+def rest_apis_with_stage(stage_name: str) -> list[str]:
+    """List the ids of the REST APIs that have a stage of this name."""
+    return [
+        api_id
+        for api_id in apigateway_v1._rest_apis
+        if stage_name in apigateway_v1._stages_v1.get(api_id, {})
+    ]
+
+
+def take_rest_api_parts(source: str, target: str) -> None:
+    """Give `target` the resources, models and all of `source`, and delete `source`."""
+    for part in API_PARTS:
+        store = getattr(apigateway_v1, part)
+        store[target] = store.get(source, {})
+    record = {**apigateway_v1._rest_apis[source], "id": target}
+    apigateway_v1._rest_apis[target].update(record)
+    apigateway_v1._delete_rest_api(source)
+    apigateway_v1._request_validators.pop(source, None)
+
+
+def copy_rest_api_parts(source: str, target: str) -> None:
+    """Keep a copy of what a request is matched and checked against under another id."""
+    for part in API_DEPLOYED_PARTS:
+        store = getattr(apigateway_v1, part)
+        store[target] = copy.deepcopy(store.get(source, {}))
+
+
+def drop_rest_api_parts(target: str) -> None:
+    """Forget a copy."""
+    for part in API_DEPLOYED_PARTS:
+        getattr(apigateway_v1, part).pop(target, None)
+
+
+def has_rest_api_parts(target: str) -> bool:
+    """Say whether there is a copy under this id."""
+    return target in apigateway_v1._resources
+
+
+def gateway_error(kind: str, message: str) -> Any:
+    """Make an error that API Gateway itself answers, through the stage's gateway responses."""
+    return apigateway_v1._GatewayError(kind, message)
+
+
+def is_gateway_error(value: Any) -> bool:
+    """Say whether an execution ended in such an error."""
+    return isinstance(value, apigateway_v1._GatewayError)
+
+
+def gateway_request(api_id: str, stage_name: str, headers: dict[str, str]) -> dict[str, Any]:
+    """Return what a gateway response is rendered from, as far as it is known before routing."""
+    return {
+        "api_id": api_id,
+        "stage_name": stage_name,
+        "stage": rest_api_stage(api_id, stage_name),
+        "headers": headers,
+        "query_params": {},
+        "path_params": {},
+        "resource_path": "",
+        "request_id": str(uuid.uuid4()),
+    }
+
+
+def function_policy(function_arn: str) -> dict[str, Any] | None:
+    """Return a function's resource policy, None if there is no such function."""
+    found: tuple[dict, str] | None = lambda_svc.function_policy_for_arn(function_arn)
+    return found[0] if found else None
 
 
 def denial_as(access_key: str, action: str, arn: str) -> tuple[str, str] | None:
