@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +29,16 @@ class Resolver:
 
     `values` maps what Ref and Fn::Sub name ("UniqueID", "AWS::Region", "DataBucket"), what
     Fn::GetAtt names ("DataKey.Arn") and exports ("import:NAME") to their values. Parameters that
-    it leaves out have their defaults.
+    it leaves out have their defaults; `otherwise` is asked for anything else.
     """
 
-    def __init__(self, template: Mapping[str, Any], values: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        template: Mapping[str, Any],
+        values: Mapping[str, Any],
+        otherwise: Callable[[str], Any] | None = None,
+    ) -> None:
+        self.otherwise = otherwise
         parameters = template.get("Parameters", {})
         defaults = {n: p["Default"] for n, p in parameters.items() if "Default" in p}
         self.values = {**defaults, **values}
@@ -60,9 +66,11 @@ class Resolver:
         return bool(self(self.conditions[condition]))
 
     def _value(self, name: str) -> Any:
-        if name not in self.values:
+        if name in self.values:
+            return self.values[name]
+        if self.otherwise is None:
             raise TemplateError(f"nothing says what {name!r} comes to")
-        return self.values[name]
+        return self.otherwise(name)
 
     def _ref(self, name: str) -> Any:
         return {"Ref": name} if name == "AWS::NoValue" else self._value(name)

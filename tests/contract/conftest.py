@@ -1,0 +1,76 @@
+"""The two templates, read once, and stacks made of them on paper."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cfn_template import Resolver, load
+
+ROOT = Path(__file__).resolve().parents[2]
+ACCOUNT = {
+    "AWS::Partition": "aws",
+    "AWS::Region": "us-east-1",
+    "AWS::URLSuffix": "amazonaws.com",
+    "AWS::AccountId": "123456789012",
+    "AWS::StackName": "a-stack",
+    "AWS::StackId": "arn:aws:cloudformation:us-east-1:123456789012:stack/a-stack/"
+    "0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9",
+    "UniqueID": "kmm",
+    "LambdaFunctionsBucket": "ethnicity-pred-lambda-code-kmm-0a1b2c3d",
+    "import:ethnicity-pred-kmm-RepositoryName": "ethnicity-pred-repo",
+    "import:ethnicity-pred-kmm-NotebookRoleName": "the-notebook-role",
+}
+NAME_PROPERTIES = {  # resource type → the property that Ref returns
+    "AWS::S3::Bucket": "BucketName",
+    "AWS::ECR::Repository": "RepositoryName",
+    "AWS::Logs::LogGroup": "LogGroupName",
+    "AWS::CodeBuild::Project": "Name",
+    "AWS::CodePipeline::Pipeline": "Name",
+    "AWS::Serverless::Function": "FunctionName",
+    "AWS::CloudWatch::Alarm": "AlarmName",
+}
+
+
+@pytest.fixture(scope="session")
+def prep() -> dict[str, Any]:
+    return load(ROOT / "01-prep.yml")
+
+
+@pytest.fixture(scope="session")
+def pipeline() -> dict[str, Any]:
+    return load(ROOT / "02-build-pipeline.yml")
+
+
+@pytest.fixture(scope="session", params=["01-prep.yml", "02-build-pipeline.yml"])
+def template_path(request: pytest.FixtureRequest) -> Path:
+    return ROOT / request.param
+
+
+@pytest.fixture(scope="session")
+def template(template_path: Path) -> dict[str, Any]:
+    return load(template_path)
+
+
+@pytest.fixture(scope="session")
+def stack_of() -> Callable[..., Resolver]:
+    """Return resolver = stack_of(template, Parameter="value"); unknown things come to "<name>"."""
+
+    def make(template: dict[str, Any], **parameters: str) -> Resolver:
+        def otherwise(name: str) -> str:
+            resource = template["Resources"].get(name, {})
+            named = resource.get("Properties", {}).get(NAME_PROPERTIES.get(resource.get("Type")))
+            return str(resolver(named)) if named else f"<{name}>"
+
+        resolver = Resolver(template, ACCOUNT | parameters, otherwise)
+        return resolver
+
+    return make
+
+
+@pytest.fixture
+def stack(stack_of: Callable[..., Resolver], pipeline: dict[str, Any]) -> Resolver:
+    """Stack 2 with every parameter at its default."""
+    return stack_of(pipeline)
