@@ -15,8 +15,8 @@ from typing import Any
 from botocore import xform_name
 from ministack import app as ministack_app
 from ministack.core import iam_actions, iam_evaluator, responses, router
-from ministack.services import ecr, eventbridge, iam, sts
-from ministack.services.cloudformation import provisioners
+from ministack.services import cloudwatch, ecr, eventbridge, iam, sts
+from ministack.services.cloudformation import provisioners, stacks
 
 Response = tuple[int, dict[str, str], bytes]
 Handler = Callable[[str, str, dict[str, str], bytes, dict], Awaitable[Response]]
@@ -209,3 +209,70 @@ async def ecr_registry(
     """Hand a registry request to ministack, which checks neither credentials nor IAM for it."""
     answer: Response = await ecr.handle_registry_request(method, path, headers, body, query)
     return answer
+
+
+def judge_alarms_by(judge: Callable[[dict, list, Callable], str | None]) -> None:
+    """Let `judge` say the state of every metric alarm.
+
+    judge(alarm, points, statistic) gets the points of the alarm's very metric, dimensions and all,
+    as (epoch seconds, sample), and statistic(samples), which is the alarm's own.
+    """
+
+    def evaluate(alarm: dict) -> None:
+        name, namespace = alarm.get("MetricName"), alarm.get("Namespace")
+        if not name or not namespace:
+            return
+        dimensions = cloudwatch._dims_key(cloudwatch._dims_from_list(_as_list(alarm)))
+        points = list(cloudwatch._metrics.get((namespace, name, dimensions)) or [])
+        wanted = alarm.get("ExtendedStatistic") or alarm.get("Statistic") or "Average"
+
+        def statistic(samples: list) -> float | None:
+            return cloudwatch._stat_value(cloudwatch._calc_stats(samples), wanted, samples)
+
+        state = judge(alarm, [(point["Timestamp"], point) for point in points], statistic)
+        if state and state != alarm["StateValue"]:
+            _move_alarm(alarm, state, f"{wanted} of {name} against {alarm.get('Threshold')}")
+
+    cloudwatch._evaluate_alarm = evaluate
+
+
+def judge_all_alarms() -> None:
+    """Evaluate every metric alarm now."""
+    cloudwatch._evaluate_all_alarms()
+
+
+def alarm_state(name: str) -> str | None:
+    """Return the state of an alarm of either kind; None if there is none of this name."""
+    alarm = cloudwatch._alarms.get(name) or cloudwatch._composite_alarms.get(name)
+    return alarm["StateValue"] if alarm else None
+
+
+def put_metric(
+    namespace: str, name: str, dimensions: dict[str, str], unit: str, counts: dict[float, float]
+) -> None:
+    """Store value → count of a metric as of now, as a service of AWS publishes its own."""
+    values = list(counts)
+    cloudwatch._store_datum(
+        namespace, name, dimensions, time.time(), unit, None, values, list(counts.values()), None
+    )
+
+
+def _as_list(alarm: dict) -> list[dict]:
+    dimensions = alarm.get("Dimensions") or []
+    if isinstance(dimensions, dict):
+        return [{"Name": name, "Value": value} for name, value in dimensions.items()]
+    return list(dimensions)
+
+
+def _move_alarm(alarm: dict, state: str, reason: str) -> None:
+    before = alarm["StateValue"]
+    alarm.update(StateValue=state, StateReason=reason, StateUpdatedTimestamp=int(time.time()))
+    cloudwatch._record_history(alarm["AlarmName"], before, state, reason)
+    cloudwatch._dispatch_alarm_actions(alarm, before, state, reason)
+    cloudwatch._evaluate_parent_alarms(alarm)
+
+
+def provision_in_thread(resource_type: str) -> None:
+    """Let CloudFormation create, update and delete a type off the event loop: it may wait."""
+    known = stacks._runs_on_worker_thread
+    stacks._runs_on_worker_thread = lambda name: name == resource_type or known(name)

@@ -1,0 +1,107 @@
+"""Containers of the process engine: programs under a warden, ended as `docker stop` would."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+KILLED = 128 + signal.SIGKILL
+WARDEN = Path(__file__).with_name("warden.py")
+AT_EXIT_GRACE_S = 5.0
+
+_running: set[Container] = set()
+_lock = threading.Lock()
+
+
+class Container:
+    """One program in a process group of its own, its output in a log file."""
+
+    def __init__(self, argv: list[str], env: dict[str, str], cwd: Path, log: Path) -> None:
+        self.log = log
+        self._exit_code: int | None = None
+        self._reading = threading.Lock()
+        self._status, theirs = os.pipe()
+        log.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with log.open("ab") as output:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-I", "-S", str(WARDEN), str(theirs), *argv],
+                    env=env,
+                    cwd=cwd,
+                    stdin=subprocess.PIPE,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    pass_fds=(theirs,),
+                    process_group=0,
+                )
+        finally:
+            os.close(theirs)
+        with _lock:
+            _running.add(self)
+
+    def poll(self) -> int | None:
+        """Return the program's exit code (128 + n for a signal), None while it runs."""
+        if self._exit_code is None and self._process.poll() is not None:
+            self._collect()
+        return self._exit_code
+
+    def wait(self, timeout_s: float) -> int | None:
+        """Wait for the program's end; None if it still runs after the timeout."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(timeout_s)
+        return self.poll()
+
+    def terminate(self) -> None:
+        """Send SIGTERM to the program."""
+        if self.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.terminate()
+
+    def kill(self) -> None:
+        """End the program and everything that it started."""
+        if self.poll() is None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+            self._collect()
+
+    def stop(self, grace_s: float) -> int:
+        """Send SIGTERM, wait, send SIGKILL; return the exit code."""
+        self.terminate()
+        if self.wait(grace_s) is None:
+            self.kill()
+        return self.poll() or 0
+
+    def _collect(self) -> None:
+        with self._reading:
+            if self._exit_code is not None:
+                return
+            reported = os.read(self._status, 16)
+            os.close(self._status)
+            if self._process.stdin:
+                self._process.stdin.close()
+            self._exit_code = int(reported) if reported else KILLED
+        with _lock:
+            _running.discard(self)
+
+
+def stop_all(grace_s: float = AT_EXIT_GRACE_S) -> None:
+    """End every container; each has the same grace, at the same time."""
+    with _lock:
+        left = list(_running)
+    for container in left:
+        container.terminate()
+    deadline = time.monotonic() + grace_s
+    for container in left:
+        container.wait(max(0.0, deadline - time.monotonic()))
+        container.kill()
+
+
+atexit.register(stop_all)
