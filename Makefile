@@ -61,19 +61,19 @@ test: test-unit test-contract test-model test-offline ## run the tests (about 10
 test-unit: setup-dev ## pure functions only, seconds
 	$(BIN)/pytest tests/unit
 
-test-contract: setup-dev setup-aws setup-lint setup-model package-lambdas ## zips, container, templates, README
+test-contract: setup-dev setup-aws setup-lint setup-model $(ZIPS) ## zips, container, templates, README
 	$(BIN)/pytest tests/contract
 
 test-model: setup-model ## the container's own tests, in the container's own environment
 	$(BIN)/python -m local_cloud.docker_cli.environments run model-code/Dockerfile test -- pytest model-code/tests
 
-test-offline: setup-dev setup-aws setup-model package-lambdas ## the pipeline on the local cloud
+test-offline: setup-dev setup-aws setup-model $(ZIPS) ## the pipeline on the local cloud
 	$(BIN)/pytest tests/offline
 
-test-hard: setup-dev setup-aws setup-model package-lambdas ## long tests: fuzz, soak, role removal
+test-hard: setup-dev setup-aws setup-model $(ZIPS) ## long tests: fuzz, soak, role removal
 	$(BIN)/pytest tests/hard
 
-test-live: setup-dev package-lambdas ## in a real AWS account, which it changes and cleans up
+test-live: setup-dev $(ZIPS) ## in a real AWS account, which it changes and cleans up
 	$(BIN)/pytest tests/live --live
 
 check: lint test ## what CI runs
@@ -92,7 +92,7 @@ build/lambda/byo-staging.zip: $(STAGED) scripts/draw_glyphs.py scripts/zip_stagi
 package-lambdas: setup-dev $(ZIPS) ## zip each Lambda; with BUCKET= upload them to the code bucket
 	@$(if $(BUCKET),$(BIN)/python scripts/package_lambdas.py $(BUCKET) $(ZIPS),ls -l $(ZIPS))
 
-demo: setup-dev setup-aws setup-model package-lambdas ## the whole pipeline, offline (ONCE=1, DATA=, PORT=)
+demo: setup-dev setup-aws setup-model $(ZIPS) ## the whole pipeline, offline (ONCE=1, DATA=, PORT=)
 	@$(BIN)/python -m demo --port $(PORT) $(if $(DATA),--data $(DATA)) $(if $(ONCE),--once)
 
 deploy-prep: setup-dev ## stack 1 into your AWS account

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import FrameType
 
 from local_cloud.launcher import LocalCloudError, RunningCloud
+from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 from stacks import StackError
 
@@ -19,7 +20,15 @@ from demo.data_set import DataError
 from demo.story import ROOT, StepFailed, Story, curl_line, push_lines
 
 INTERRUPTED = 130  # what shells report after Ctrl-C
-FAILURES = (StepFailed, StackError, LocalCloudError, GitError, DataError)
+FAILURES = (
+    StepFailed,
+    StackError,
+    LocalCloudError,
+    GitError,
+    DataError,
+    BotoCoreError,
+    ClientError,
+)
 
 
 def play(story: Story) -> None:

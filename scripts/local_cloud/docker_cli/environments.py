@@ -15,6 +15,7 @@ import argparse
 import contextlib
 import fcntl
 import hashlib
+import io
 import json
 import os
 import platform
@@ -110,6 +111,8 @@ def _inherit(folder: Path, parent: Path) -> None:
 def _install(folder: Path, requirements: list[Path], options: list[str]) -> None:
     """Install with the pip of this program; only the lock's packages, and only by their hashes."""
     started = time.monotonic()
+    names = ", ".join(path.name for path in requirements)
+    print(f"{folder.name}: installing {names} …", file=sys.stderr, flush=True)
     python = str(folder / "bin" / "python")
     files = [argument for path in requirements for argument in ("-r", str(path))]
     quiet = ["--quiet", "--disable-pip-version-check", "--no-input", "--progress-bar", "off"]
@@ -119,9 +122,9 @@ def _install(folder: Path, requirements: list[Path], options: list[str]) -> None
     command = [*pip, "--require-hashes", *options, *wheels, *files]
     done = subprocess.run(command, env=_pip_environment())
     if done.returncode:
-        names = ", ".join(path.name for path in requirements)
         raise InstallError(f"pip install of {names} failed with exit status {done.returncode}")
-    print(f" ---> installed in {time.monotonic() - started:.0f} s", flush=True)
+    took = time.monotonic() - started
+    print(f"{folder.name}: ready after {took:.0f} s", file=sys.stderr, flush=True)
 
 
 def wheel_page(page: Path) -> bool:
@@ -186,9 +189,12 @@ def main(arguments: list[str] | None = None) -> int:
     with tempfile.TemporaryDirectory() as scratch:
         builder = Builder(Store(Path(scratch)), options.dockerfile.parent, given)
         for target in options.targets:
+            log = io.StringIO()  # of interest only if the build fails
             try:
-                builder.build(options.dockerfile, target, ())
+                with contextlib.redirect_stdout(log):
+                    builder.build(options.dockerfile, target, ())
             except BuildError as error:
+                print(log.getvalue(), file=sys.stderr)
                 print(f"{options.dockerfile}, target {target}: {error}", file=sys.stderr)
                 return 1
     return 0

@@ -12,7 +12,7 @@ from typing import Any
 
 from botocore import xform_name
 
-from local_cloud import seams
+from local_cloud import identity, seams
 from local_cloud.background import time_scale
 from local_cloud.sagemaker.arns import name_of
 from local_cloud.sagemaker.base import SageMakerBase, place_of
@@ -185,7 +185,7 @@ class Handlers:
         return properties.get(self.kind.name) or name_of(physical_id)
 
     def _call(self, verb: str, properties: dict[str, Any]) -> dict[str, Any]:
-        return self._run(f"{verb}{self.kind.noun}", properties)
+        return self._run(f"{verb}{self.kind.noun}", with_aws_clone_url(properties))
 
     def _run(self, operation: str, properties: dict[str, Any]) -> dict[str, Any]:
         """Run an operation as CloudFormation does: typed, checked, with the caller's rights."""
@@ -199,6 +199,16 @@ class Handlers:
             caller.require(need.action, need.resource, **need.context)
         answer: dict[str, Any] = getattr(self.service, xform_name(operation))(request, call) or {}
         return answer
+
+
+def with_aws_clone_url(properties: dict[str, Any]) -> dict[str, Any]:
+    """Name a local repository as AWS does: SageMaker takes https clone URLs only."""
+    _, region = seams.account_and_region()
+    local, aws = identity.endpoint_url(), f"https://git-codecommit.{region}.amazonaws.com"
+    return {
+        name: value.replace(local, aws) if name == "DefaultCodeRepository" else value
+        for name, value in properties.items()
+    }
 
 
 def typed(shape: Any, value: Any) -> Any:
