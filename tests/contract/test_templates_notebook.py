@@ -2,6 +2,7 @@
 
 import base64
 import os
+import re
 import subprocess
 import zipfile
 from pathlib import Path
@@ -37,10 +38,13 @@ def test_script_fits_and_is_bash(scripts, when):
 
 
 def test_start_script_leaves_the_waiting_to_the_background(scripts):
-    last = scripts["OnStart"].rstrip().splitlines()[-2:]
-    assert last[0].startswith("setsid nohup runuser -u ec2-user -- ")
-    assert last[1].endswith("the-bucket /home/ec2-user/SageMaker > /dev/null 2>&1 < /dev/null &")
-    assert "AWS_DEFAULT_REGION=us-east-1" in last[0]
+    last = re.sub(r" *\\\n *", " ", scripts["OnStart"]).rstrip().splitlines()[-1]
+    assert last == (
+        "setsid nohup runuser -u ec2-user -- "
+        "env HOME=/home/ec2-user AWS_DEFAULT_REGION=us-east-1 "
+        "/usr/local/bin/unpack-byo-staging the-bucket /home/ec2-user/SageMaker "
+        "> /dev/null 2>&1 < /dev/null &"
+    )
 
 
 def test_waiting_is_bounded(scripts):
