@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import time
+import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -14,6 +16,7 @@ from botocore.exceptions import ClientError
 from local_cloud.launcher import ACCOUNT, REGION, RunningCloud
 
 ClientOf = Callable[[str], Any]
+Receive = Callable[[], list[dict[str, Any]]]
 
 
 @pytest.fixture(scope="session")
@@ -88,6 +91,52 @@ def refusal() -> Callable[..., tuple[int, str, str]]:
         return answer["ResponseMetadata"]["HTTPStatusCode"], error["Code"], error["Message"]
 
     return refused
+
+
+@pytest.fixture(scope="session")
+def rule(cloud: RunningCloud) -> Callable[..., Receive]:
+    """Put a rule with a queue as its target; returns how to receive what it delivers."""
+
+    def put(pattern: dict[str, Any], let_in: bool = True) -> Receive:
+        events, sqs = cloud.client("events"), cloud.client("sqs")
+        name = f"strict-{uuid.uuid4().hex[:8]}"
+        rule_arn = events.put_rule(Name=name, EventPattern=json.dumps(pattern))["RuleArn"]
+        url = sqs.create_queue(QueueName=name)["QueueUrl"]
+        arn = f"arn:aws:sqs:{REGION}:{ACCOUNT}:{name}"
+        statement = {
+            "Effect": "Allow",
+            "Principal": {"Service": "events.amazonaws.com"},
+            "Action": "sqs:SendMessage",
+            "Resource": arn,
+            "Condition": {"ArnEquals": {"aws:SourceArn": rule_arn}},
+        }
+        if let_in:
+            policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+            sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
+        events.put_targets(Rule=name, Targets=[{"Id": "queue", "Arn": arn}])
+
+        def receive() -> list[dict[str, Any]]:
+            answer = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10)
+            return [json.loads(message["Body"]) for message in answer.get("Messages", [])]
+
+        return receive
+
+    return put
+
+
+@pytest.fixture(scope="session")
+def eventually() -> Callable[[Receive, int], list[dict[str, Any]]]:
+    """Receive until there are so many events, or five seconds are over."""
+
+    def wait(receive: Receive, count: int) -> list[dict[str, Any]]:
+        received: list[dict[str, Any]] = []
+        deadline = time.monotonic() + 5
+        while len(received) < count and time.monotonic() < deadline:
+            received += receive()
+            time.sleep(0.05)
+        return received
+
+    return wait
 
 
 def document(*statements: dict[str, Any]) -> str:

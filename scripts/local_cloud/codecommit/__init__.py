@@ -144,6 +144,8 @@ class CodeCommit(JsonService):
         """Emit one state-change event for each branch that differs from `before`."""
         after = self.heads(name)
         record = self._find(name)
+        if after and "defaultBranch" not in record:
+            self._set_default_branch(record, min(after))
         for branch in sorted(before.keys() | after.keys()):
             old, new = before.get(branch), after.get(branch)
             if old == new:
@@ -163,6 +165,12 @@ class CodeCommit(JsonService):
             seams.emit_event(
                 "aws.codecommit", "CodeCommit Repository State Change", detail, [record["Arn"]]
             )
+
+    def _set_default_branch(self, record: dict[str, Any], branch: str) -> None:
+        """Make the first branch that was pushed the one that a clone checks out."""
+        record["defaultBranch"] = branch
+        bare = self.path(record["repositoryName"])
+        git("-C", str(bare), "symbolic-ref", "HEAD", f"refs/heads/{branch}")
 
     def _find(self, name: str) -> dict[str, Any]:
         if name not in self.repositories:

@@ -11,6 +11,8 @@ from local_cloud.strict import (
     apigateway,
     authentication,
     caller,
+    cloudformation,
+    events,
     functions,
     openapi,
     s3,
@@ -27,6 +29,8 @@ MODULES = (
     openapi,
     api_deployments,
     apigateway,
+    events,
+    cloudformation,
 )
 
 

@@ -18,8 +18,16 @@ from typing import Any
 
 from ministack import app
 from ministack.core import iam_evaluator, lambda_runtime, responses
-from ministack.services import apigateway_v1, cloudwatch_logs, kms, lambda_svc, s3, sts
-from ministack.services.cloudformation import provisioners
+from ministack.services import (
+    apigateway_v1,
+    cloudwatch_logs,
+    eventbridge,
+    kms,
+    lambda_svc,
+    s3,
+    sts,
+)
+from ministack.services.cloudformation import engine, provisioners
 
 from local_cloud import seams
 
@@ -28,7 +36,7 @@ from local_cloud import seams
 class Seam:
     """One private function of ministack: where it is and what it takes."""
 
-    module: ModuleType
+    module: ModuleType | type
     attribute: str
     parameters: str
 
@@ -109,6 +117,14 @@ LAMBDA_DELETE_CONCURRENCY = Seam(lambda_svc, "_delete_function_concurrency", "fu
 LOGS_CREATE_GROUP = Seam(cloudwatch_logs, "_create_log_group", "data")
 LOGS_CREATE_STREAM = Seam(cloudwatch_logs, "_create_log_stream", "data")
 LOGS_PUT_EVENTS = Seam(cloudwatch_logs, "_put_log_events", "data")
+
+# EventBridge
+EVENTS_PUT_TARGETS = Seam(eventbridge, "_put_targets", "data")
+EVENTS_INVOKE_TARGET = Seam(eventbridge, "_invoke_target", "target event rule view")
+EVENTS_TO_LAMBDA = Seam(eventbridge, "_dispatch_to_lambda", "arn payload")
+
+# CloudFormation
+CFN_COMPOSE_NODE = Seam(engine.CfnLoader, "compose_node", "self parent index")
 
 # API Gateway (REST)
 API_IMPORT = Seam(apigateway_v1, "_import_rest_api", "spec base_data")
@@ -242,6 +258,23 @@ def function_policy(function_arn: str) -> dict[str, Any] | None:
     """Return a function's resource policy, None if there is no such function."""
     found: tuple[dict, str] | None = lambda_svc.function_policy_for_arn(function_arn)
     return found[0] if found else None
+
+
+def resource_policy(service: str, arn: str) -> Any:
+    """Return the policy that a queue, topic, function … carries; None if it has none."""
+    found = iam_evaluator._resource_policy(service, arn)
+    return found[0] if found else None
+
+
+def invoke_asynchronously(function_arn: str, event: Any) -> bool:
+    """Queue an event for a function, with Lambda's retries; False if there is no such function."""
+    function, config, _ = lambda_svc._get_func_record_for_ref(function_arn)
+    if not function or not config:
+        return False
+    lambda_svc.invoke_async_with_retry(
+        lambda_svc._execution_record_for_config(function, config), event
+    )
+    return True
 
 
 def denial_as(access_key: str, action: str, arn: str) -> tuple[str, str] | None:
