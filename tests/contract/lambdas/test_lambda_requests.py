@@ -1,0 +1,136 @@
+"""What the pure cores ask for, against botocore's own models: shapes, names, limits, statuses."""
+
+import itertools
+import re
+from dataclasses import replace
+
+import botocore.session
+import deployment_plan
+import endpoint_status
+import pytest
+import training_status
+from botocore.validate import ParamValidator
+from common.failures import LIMIT, ActionFailed, WrongConfiguration
+from common.names import endpoint_name
+from deployment_request import (
+    DeploymentParams,
+    Settings,
+    config_request,
+    deployment_config,
+    model_request,
+)
+from training_request import Settings as TrainingSettings
+from training_request import TrainingParams, training_request
+
+DIGEST = "sha256:" + "a" * 64
+IMAGE = {"repository": "repo", "commit": "c", "train": {"digest": DIGEST}, "serve": {}}
+ROLE, KEY = "arn:aws:iam::000000000000:role/sagemaker", "arn:aws:kms:us-east-1:000000000000:key/k"
+JOB = "11111111-2222-3333-4444-555555555555"
+NAME = f"ethnicity-pred-kmm-{JOB}"
+TRAINED = {
+    "serve_image": "repo@sha256:b",
+    "model_data_url": "s3://models/training/job/output/model.tar.gz",
+    "commit": "c",
+}
+DEV = DeploymentParams(execution_id="e-1", environment="dev")
+PROD = replace(DEV, environment="prod", alarms=["errors"])
+
+
+@pytest.fixture(scope="module")
+def sagemaker():
+    return botocore.session.get_session().get_service_model("sagemaker")
+
+
+@pytest.fixture(scope="module")
+def codepipeline():
+    return botocore.session.get_session().get_service_model("codepipeline")
+
+
+@pytest.fixture
+def accepted(sagemaker):
+    """Check a request against its operation's model, and strings against its patterns too."""
+
+    def check(operation, request):
+        shape = sagemaker.operation_model(operation).input_shape
+        report = ParamValidator().validate(request, shape)
+        assert not report.has_errors(), report.generate_report()
+        assert not list(misfits(request, shape, operation))
+
+    return check
+
+
+def misfits(value, shape, where):
+    """Yield what botocore does not check: texts against their pattern, choices and length."""
+    if shape.type_name == "structure":
+        for name, inner in value.items():
+            yield from misfits(inner, shape.members[name], f"{where}.{name}")
+    elif shape.type_name == "list":
+        for inner in value:
+            yield from misfits(inner, shape.member, where)
+    elif shape.type_name == "string":
+        metadata = shape.metadata
+        if not re.fullmatch(metadata.get("pattern", "(?s).*"), value):
+            yield f"{where} {value!r} does not match {metadata['pattern']}"
+        if value not in metadata.get("enum", [value]) or len(value) > metadata.get("max", 1e9):
+            yield f"{where} {value!r} is no choice, or too long"
+
+
+@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize("spot", [False, True])
+@pytest.mark.parametrize("channels", [["train"], ["train", "validation"]])
+def test_every_training_request_is_one_that_sagemaker_knows(accepted, count, spot, channels):
+    params = TrainingParams("e-1", "data", instance_count=count, spot=spot)
+    settings = TrainingSettings("kmm", ROLE, "models", KEY)
+    accepted("CreateTrainingJob", training_request(IMAGE, params, settings, JOB, channels))
+
+
+HOSTINGS = [
+    DEV,
+    replace(DEV, hosting="serverless"),
+    replace(DEV, instance_type="ml.g4dn.xlarge"),
+    replace(DEV, data_capture_percent=10, data_capture_uri="s3://models/capture"),
+    PROD,
+    replace(PROD, instance_count=5),
+]
+
+
+@pytest.mark.parametrize(
+    ("params", "previous"), list(itertools.product(HOSTINGS, [None, "ethnicity-pred-kmm-old"]))
+)
+def test_every_deployment_request_is_one_that_sagemaker_knows(accepted, params, previous):
+    settings = Settings("kmm", ROLE, KEY)
+    config = config_request(NAME, TRAINED, params, settings, previous)
+    accepted("CreateModel", model_request(NAME, TRAINED, params, settings))
+    accepted("CreateEndpointConfig", config)
+    target = {"EndpointName": endpoint_name(params.environment, "kmm"), "EndpointConfigName": NAME}
+    accepted("CreateEndpoint", {**target, "Tags": config["Tags"]})
+    guard = deployment_config(params)
+    accepted("UpdateEndpoint", {**target, **({"DeploymentConfig": guard} if guard else {})})
+
+
+def enum(model, shape):
+    return set(model.shape_for(shape).enum)
+
+
+def test_every_status_of_a_training_job_that_botocore_knows_is_decided_once(sagemaker):
+    sets = [training_status.WAITING, training_status.DONE, training_status.FAILED]
+    assert set.union(*sets) == enum(sagemaker, "TrainingJobStatus")
+    assert sum(map(len, sets)) == len(set.union(*sets))
+
+
+def test_every_status_of_an_endpoint_that_botocore_knows_is_decided_once(sagemaker):
+    for module, names in (
+        (endpoint_status, ("WAITING", "DONE", "FAILED")),
+        (deployment_plan, ("BUSY", "BROKEN", "SERVING")),
+    ):
+        sets = [getattr(module, name) for name in names]
+        assert set.union(*sets) == enum(sagemaker, "EndpointStatus")
+        assert sum(map(len, sets)) == len(set.union(*sets))
+
+
+def test_failure_types_and_lengths_are_codepipelines(codepipeline):
+    types = {ActionFailed.failure_type, WrongConfiguration.failure_type, "PermissionError"}
+    assert types <= enum(codepipeline, "FailureType")
+    assert codepipeline.shape_for("Message").metadata["max"] == LIMIT
+    assert codepipeline.shape_for("ContinuationToken").metadata["max"] == 2_048
+    assert codepipeline.shape_for("ExecutionSummary").metadata["max"] == 2_048
