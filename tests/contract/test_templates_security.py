@@ -26,6 +26,7 @@ GUARDED = {
     "codepipeline.amazonaws.com",
     "events.amazonaws.com",
 }
+KEPT = "RetainExceptOnCreate"  # Retain, but a creation that fails is rolled back whole
 MANAGED = ["arn:aws:iam::aws:policy/service-role/AmazonAPIGatewayPushToCloudWatchLogs"]
 
 
@@ -211,11 +212,14 @@ def test_every_bucket_refuses_plain_http(template):
 @pytest.mark.parametrize("kept", ["DataBucket", "ModelArtifactsBucket", "DataKey"])
 def test_data_models_and_their_key_outlive_the_stack(pipeline, kept):
     resource = pipeline["Resources"][kept]
-    assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == ("Retain", "Retain")
+    assert resource["DeletionPolicy"] == KEPT
+    assert resource["UpdateReplacePolicy"] == "Retain"
 
 
 def test_nothing_else_that_costs_outlives_the_stack(pipeline):
-    kept = {n for n, b in pipeline["Resources"].items() if b.get("DeletionPolicy") == "Retain"}
+    policies = {n: b.get("DeletionPolicy", "Delete") for n, b in pipeline["Resources"].items()}
+    assert set(policies.values()) == {KEPT, "Delete"}
+    kept = {name for name, policy in policies.items() if policy == KEPT}
     free = {"ApiGatewayLogRole", "ApiGatewayAccount"}
     assert kept == {"DataBucket", "ModelArtifactsBucket", "DataKey"} | free
 
