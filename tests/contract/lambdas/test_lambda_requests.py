@@ -69,8 +69,9 @@ def misfits(value, shape, where):
             yield from misfits(inner, shape.member, where)
     elif shape.type_name == "string":
         metadata = shape.metadata
-        if not re.fullmatch(metadata.get("pattern", "(?s).*"), value):
-            yield f"{where} {value!r} does not match {metadata['pattern']}"
+        pattern = re.sub(r"\\p\{\w\}", r"\\w ", metadata.get("pattern", "(?s).*"))
+        if not re.fullmatch(pattern, value):
+            yield f"{where} {value!r} does not match {pattern}"
         if value not in metadata.get("enum", [value]) or len(value) > metadata.get("max", 1e9):
             yield f"{where} {value!r} is no choice, or too long"
 
