@@ -130,7 +130,7 @@ def test_actions_without_a_narrow_resource_have_a_condition(pipeline, action, op
 def test_listing_a_data_bucket_is_bound_to_prefixes(pipeline):
     """Excepted is the notebook, which fills the bucket."""
     listing = {w: s for w, s in statements(pipeline) if "s3:ListBucket" in listed(s["Action"])}
-    assert len(listing) == 6
+    assert len(listing) == 5
     for where, statement in listing.items():
         if not where.startswith("NotebookLabPolicy"):
             assert statement["Condition"]["StringLike"]["s3:prefix"], where
