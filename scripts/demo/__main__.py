@@ -10,8 +10,8 @@ import time
 from pathlib import Path
 from types import FrameType
 
-from local_cloud.launcher import LocalCloudError, RunningCloud
 from botocore.exceptions import BotoCoreError, ClientError
+from local_cloud.launcher import LocalCloudError, RunningCloud
 from rich.console import Console
 from stacks import StackError
 

@@ -41,6 +41,7 @@ class Story:
     data_source: Path | None
     work: Path
     tools: Path  # the folder with the AWS CLI
+    api_authorization: str = "NONE"  # the template's default, AWS_IAM, wants signed calls
     started: float = field(default_factory=time.monotonic)
     prep: dict[str, str] = field(default_factory=dict)
     pipeline: dict[str, str] = field(default_factory=dict)
@@ -92,7 +93,7 @@ class Story:
         return prefix
 
     def deploy_pipeline(self, prefix: str) -> None:
-        """Create stack 2, with the one setting that makes the seed's unsigned curl work."""
+        """Create stack 2, or update it."""
         self.step("3", f"Stack 2: {PIPELINE_STACK}")
         bucket = self.prep["LambdaFunctionsBucket"]
         parameters = {
@@ -100,16 +101,17 @@ class Story:
             "LambdaFunctionsBucket": bucket,
             "LambdaCodePrefix": prefix,
             "RepositoryBranch": BRANCH,
-            "ApiAuthorization": "NONE",
+            "ApiAuthorization": self.api_authorization,
             "AllowImageUploads": "true" if self.data_source is None else "false",
         }
         template = ROOT / "02-build-pipeline.yml"
         self.pipeline = self._stacks().deploy(PIPELINE_STACK, template, parameters, bucket)
         self._show(self.pipeline)
-        self.say(
-            "[dim]ApiAuthorization=NONE is for this throw-away demo: the default, AWS_IAM, "
-            "wants signed calls[/]"
-        )
+        if self.api_authorization == "NONE":
+            self.say(
+                "[dim]ApiAuthorization=NONE is for this throw-away demo: the default, AWS_IAM, "
+                "wants signed calls[/]"
+            )
 
     def first_run(self) -> None:
         """Follow the run that creating the pipeline started; it must fail at Source."""

@@ -1,0 +1,222 @@
+"""The whole pipeline on the local cloud: the real templates, zips, train and serve.
+
+One workshop is played once for all of these tests, as the seed document tells it; the tests then
+look at what it left, and change one thing each, in this order.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import shutil
+import subprocess
+import time
+import urllib.error
+import urllib.request
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+from demo import calls
+from demo.pipeline_view import ActionRow
+from demo.story import ROOT, Story, curl_line
+from local_cloud.launcher import REGION, RunningCloud
+from rich.console import Console
+
+pytestmark = pytest.mark.timeout(600)
+
+CREDENTIAL = re.compile(r"ASIA[0-9A-F]{16}|secretAccessKey|sessionToken")
+
+
+class Workshop:
+    """A played story and what its runs said."""
+
+    def __init__(self, story: Story) -> None:
+        self.story = story
+        self.first: list[ActionRow] = []
+        self.status = ""
+        self.rows: list[ActionRow] = []
+
+    def client(self, service: str) -> Any:
+        return self.story.cloud.client(service)
+
+    def play(self) -> None:
+        story = self.story
+        story.deploy_prep()
+        story.deploy_pipeline(story.package_lambdas())
+        story.first_run()
+        story.upload_data()
+        self.run(story.commit())
+
+    def run(self, execution: str) -> None:
+        self.status, self.rows = self.story._view(approving=True).follow(execution)
+        failed = [row for row in self.rows if row.status == "Failed"]
+        assert self.status == "Succeeded", self.story._why(failed)
+
+    def endpoint(self) -> dict[str, Any]:
+        name = self.story.pipeline["DevEndpointName"]
+        described: dict[str, Any] = self.client("sagemaker").describe_endpoint(EndpointName=name)
+        return described
+
+    def image(self) -> str:
+        """The digest of the image that the newest training job used."""
+        jobs = self.client("sagemaker").list_training_jobs(
+            SortBy="CreationTime", SortOrder="Descending"
+        )
+        name = jobs["TrainingJobSummaries"][0]["TrainingJobName"]
+        job = self.client("sagemaker").describe_training_job(TrainingJobName=name)
+        image: str = job["AlgorithmSpecification"]["TrainingImage"]
+        return image
+
+
+@pytest.fixture(scope="module")
+def workshop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workshop]:
+    work = tmp_path_factory.mktemp("workshop")
+    with RunningCloud(work / "cloud") as cloud:
+        console = Console(file=(work / "console.txt").open("w"), width=120)
+        story = Story(cloud, console, None, work, ROOT / ".tools/aws/bin", "AWS_IAM")
+        played = Workshop(story)
+        played.play()
+        yield played
+
+
+def post(url: str, body: dict[str, Any], headers: dict[str, str]) -> tuple[int, dict[str, Any]]:
+    request = urllib.request.Request(url, json.dumps(body).encode(), headers, method="POST")
+    try:
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as error:
+        return error.code, json.loads(error.read())
+
+
+def signed(cloud: RunningCloud, url: str, body: dict[str, Any]) -> dict[str, str]:
+    request = AWSRequest("POST", url, {"Content-Type": "application/json"}, json.dumps(body))
+    keys = Credentials(cloud.access_key, cloud.secret_key)
+    SigV4Auth(keys, "execute-api", REGION).add_auth(request)
+    return dict(request.headers)
+
+
+def test_every_action_of_a_pushed_commit_succeeds(workshop):
+    assert {row.status for row in workshop.rows} == {"Succeeded"}
+    stages = list(dict.fromkeys(row.stage for row in workshop.rows))
+    assert stages == [
+        "Source",
+        "Build",
+        "TrainModel",
+        "DeployModel-Dev",
+        "EvaluateModel",
+        "Approve",
+        "DeployModel-Prod",
+    ]
+
+
+def test_the_first_run_fails_at_source_in_aws_words(workshop):
+    codepipeline = workshop.client("codepipeline")
+    name = workshop.story.pipeline["PipelineName"]
+    executions = codepipeline.list_pipeline_executions(pipelineName=name)
+    first = executions["pipelineExecutionSummaries"][-1]
+    actions = codepipeline.list_action_executions(
+        pipelineName=name, filter={"pipelineExecutionId": first["pipelineExecutionId"]}
+    )["actionExecutionDetails"]
+    assert [action["stageName"] for action in actions] == ["Source"]
+    message = actions[0]["output"]["executionResult"]["errorDetails"]["message"]
+    assert "master" in message
+
+
+@pytest.mark.parametrize("stage", ["dev", "prod"])
+def test_an_unsigned_call_is_refused_and_a_signed_one_answered(workshop, stage):
+    cloud = workshop.story.cloud
+    url, body = f"{cloud.url}/{stage}/predict", {"image_name": "download-1.jpg"}
+    status, answer = post(url, body, {"Content-Type": "application/json"})
+    assert status == 403, answer
+    status, answer = post(url, body, signed(cloud, url, body))
+    assert status == 200, answer
+    assert answer["image_name"] == "download-1.jpg"
+    assert answer["predict"] == max(answer["probabilities"], key=answer["probabilities"].get)
+
+
+def test_the_model_is_right_on_95_percent_of_held_out_glyphs(workshop):
+    assert workshop.story.score_held_out().accuracy >= 0.95
+
+
+def test_a_stack_update_opens_the_api_to_the_seed_documents_own_curl(workshop):
+    story = workshop.story
+    story.api_authorization = "NONE"
+    story.deploy_pipeline(story.package_lambdas())
+    curl = shutil.which("curl")
+    assert curl, "curl is not installed"
+    line = ["bash", "-c", curl_line(story.cloud.url)]
+    done = subprocess.run(line, capture_output=True, text=True, check=True)
+    assert "predict" in json.loads(done.stdout)
+
+
+def test_all_test_images_are_answered_right_over_http(workshop):
+    workshop.story.call_api("dev")
+
+
+def test_new_training_data_retrains_with_the_same_image(workshop):
+    story, image, before = workshop.story, workshop.image(), workshop.endpoint()
+    known = story._execution_ids()
+    source = story._data().part("train") / "train.csv"
+    workshop.client("s3").upload_file(
+        str(source), story.pipeline["DataBucket"], "train/more-of-the-same.csv"
+    )
+    (execution,) = story._wait_for_executions({"CloudWatchEvent"}, known)
+    workshop.run(execution)
+    assert workshop.image() == image
+    assert workshop.endpoint()["EndpointConfigName"] != before["EndpointConfigName"]
+    build = next(row for row in workshop.rows if row.stage == "Build")
+    assert "reusing" in story._log_tail(build.log_group, lines=60)
+
+
+def test_a_further_push_updates_the_endpoint_under_its_name(workshop):
+    story, image, before = workshop.story, workshop.image(), workshop.endpoint()
+    known = story._execution_ids()
+    clone = story.work / "ethnicity-pred-repo"
+    (clone / "model-code/README.md").write_text(f"changed at {time.time()}\n")
+    calls.git(["commit", "--quiet", "-am", "Change"], clone, story.environment)
+    calls.git(["push", "--quiet", "origin", "HEAD:master"], clone, story.environment)
+    (execution,) = story._wait_for_executions({"CloudWatchEvent"}, known)
+    workshop.run(execution)
+    after = workshop.endpoint()
+    assert workshop.image() != image
+    assert after["EndpointName"] == before["EndpointName"]
+    assert after["CreationTime"] == before["CreationTime"]
+    assert after["EndpointConfigName"] != before["EndpointConfigName"]
+    story.call_api("dev")
+
+
+def test_no_credential_is_in_a_log_or_an_artifact(workshop):
+    """Session keys begin with ASIA; the words are those of a CodePipeline event."""
+    logs = workshop.client("logs")
+    for group in logs.describe_log_groups()["logGroups"]:
+        for event in logs.filter_log_events(logGroupName=group["logGroupName"])["events"]:
+            assert not CREDENTIAL.search(event["message"]), group["logGroupName"]
+    for name, text in artifact_texts(workshop):
+        assert not CREDENTIAL.search(text), name
+
+
+def artifact_texts(workshop: Workshop) -> Iterator[tuple[str, str]]:
+    s3 = workshop.client("s3")
+    bucket = workshop.story.pipeline["CodePipelineArtifactsBucket"]
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket)
+    keys = [item["Key"] for page in pages for item in page.get("Contents", [])]
+    for key in keys:
+        if "Source" in key:
+            continue  # the pushed code itself
+        body = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+        with zipfile.ZipFile(io.BytesIO(body)) as archive:
+            for name in archive.namelist():
+                yield f"{key}/{name}", archive.read(name).decode()
+
+
+def test_the_demo_clone_is_what_the_notebook_would_hold(workshop):
+    clone: Path = workshop.story.work / "ethnicity-pred-repo"
+    assert (clone / "model-code/buildspec.yml").is_file()
+    assert (clone / "test-data/download-13.jpg").is_file()
