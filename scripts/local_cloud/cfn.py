@@ -7,11 +7,19 @@ from typing import Any
 
 from botocore.model import OperationModel
 
+from local_cloud import seams
+from local_cloud.service import Call
 from local_cloud.shapes import request_faults
+from local_cloud.strict import caller
 
 
 class PropertyError(ValueError):
     """A property of a template has no place in the API's request; says which."""
+
+
+def stack_call() -> Call:
+    """Return the call of whoever asked for the stack operation: CloudFormation acts as them."""
+    return Call(caller._access_key.get(), *seams.account_and_region())
 
 
 def to_request(properties: dict[str, Any], operation: OperationModel, what: str) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from typing import Any
 
 import boto3
@@ -12,17 +13,21 @@ from botocore.config import Config
 from local_cloud import seams
 from local_cloud.errors import ApiError
 
+_making_clients = threading.Lock()  # boto3's default session is not safe to share without it
+
 
 def endpoint_url() -> str:
     """Return the URL at which the local cloud answers."""
     return os.environ["AWS_ENDPOINT_URL"]
 
 
-def assume_service_role(role_arn: str, service: str, session_name: str) -> dict[str, str]:
+def assume_service_role(
+    role_arn: str, service: str, session_name: str, policy: dict[str, Any] | None = None
+) -> dict[str, str]:
     """Open a session of a role for a service such as `sagemaker.amazonaws.com`.
 
     Returns boto3 client arguments; raises AccessDenied if the role is missing or its trust policy
-    does not name the service.
+    does not name the service. A session policy, if given, narrows what the role allows.
     """
     role = seams.find_role(role_arn)
     if role is None or not _trusts(role["AssumeRolePolicyDocument"], service):
@@ -30,18 +35,19 @@ def assume_service_role(role_arn: str, service: str, session_name: str) -> dict[
             "AccessDeniedException",
             f"{service} is not authorized to perform: sts:AssumeRole on resource: {role_arn}",
         )
-    return seams.open_role_session(role_arn, session_name)
+    return seams.open_role_session(role_arn, session_name, policy)
 
 
 def client(service: str, credentials: dict[str, str], region: str) -> Any:
     """Make a boto3 client that acts with these credentials against the local cloud."""
-    return boto3.client(
-        service,
-        endpoint_url=endpoint_url(),
-        region_name=region,
-        config=Config(retries={"max_attempts": 1}),
-        **credentials,
-    )
+    with _making_clients:
+        return boto3.client(  # type: ignore[call-overload]
+            service,
+            endpoint_url=endpoint_url(),
+            region_name=region,
+            config=Config(retries={"max_attempts": 1}),
+            **credentials,
+        )
 
 
 def environment(credentials: dict[str, str], region: str) -> dict[str, str]:

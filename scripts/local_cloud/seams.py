@@ -116,8 +116,13 @@ def find_role(role_arn: str) -> dict[str, Any] | None:
     return iam._roles.get(role_arn.rsplit("/", 1)[-1])
 
 
-def open_role_session(role_arn: str, session_name: str) -> dict[str, str]:
-    """Register a session of the role and return it as boto3 client arguments."""
+def open_role_session(
+    role_arn: str, session_name: str, policy: dict[str, Any] | None = None
+) -> dict[str, str]:
+    """Register a session of the role and return it as boto3 client arguments.
+
+    A session policy, if given, narrows what the role allows.
+    """
     role_name = role_arn.rsplit("/", 1)[-1]
     account = role_arn.split(":")[4]
     access_key = "ASIA" + uuid.uuid4().hex[:16].upper()
@@ -131,6 +136,7 @@ def open_role_session(role_arn: str, session_name: str) -> dict[str, str]:
             "SecretAccessKey": secret,
             "SessionToken": token,
             "Expiration": time.time() + SESSION_SECONDS,
+            **({"SessionPolicies": {"Policy": json.dumps(policy)}} if policy else {}),
         },
     )
     return {
@@ -140,16 +146,16 @@ def open_role_session(role_arn: str, session_name: str) -> dict[str, str]:
     }
 
 
-def set_event_target(service: str, deliver: Callable[[dict, str], None]) -> None:
+def set_event_target(service: str, deliver: Callable[[dict, dict], None]) -> None:
     """Let EventBridge deliver to a target service that ministack does not know.
 
-    deliver(target, event_json) is called for each matching target whose ARN names `service`.
+    deliver(target, rule) is called for each matching target whose ARN names `service`.
     """
     known = eventbridge._invoke_target
 
     def invoke_target(target: dict, event: dict, rule: dict, view: Any = None) -> Any:
         if target.get("Arn", "").split(":")[2:3] == [service]:
-            return deliver(target, target.get("Input", ""))
+            return deliver(target, rule)
         return known(target, event, rule, view)
 
     eventbridge._invoke_target = invoke_target

@@ -9,6 +9,7 @@ from local_cloud import seams, strict
 from local_cloud.codebuild import CodeBuild
 from local_cloud.codecommit import CodeCommit
 from local_cloud.codecommit.git_http import GitHttp
+from local_cloud.codepipeline import CodePipeline
 from local_cloud.ecr import Ecr
 from local_cloud.ecr.registry import Registry
 from local_cloud.front import StageFront
@@ -36,7 +37,8 @@ class LocalCloud:
         codecommit = CodeCommit()
         ecr = Ecr()
         codebuild = CodeBuild()
-        self.services: list[JsonService] = [codecommit, ecr, codebuild, SageMaker()]
+        codepipeline = CodePipeline(codecommit, codebuild)
+        self.services: list[JsonService] = [codecommit, ecr, codebuild, codepipeline, SageMaker()]
         for service in self.services:
             service.install()
         self.fronts: Sequence[Front] = [GitHttp(codecommit), Registry(ecr), StageFront()]

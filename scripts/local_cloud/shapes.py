@@ -16,7 +16,7 @@ import botocore.session
 from botocore.model import OperationModel, ServiceModel, Shape
 
 JAVA_CLASSES = {
-    r"\p{L}": "^\\W\\d_",
+    r"\p{L}": "A-Za-z\u00aa-\U0010ffff",  # inside [...]
     r"\p{Z}": r"\s",
     r"\p{N}": r"\d",
     r"\p{M}": "",

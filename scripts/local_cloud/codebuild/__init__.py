@@ -127,8 +127,7 @@ class CodeBuild(JsonService):
     ) -> dict[str, Any]:
         """Run StartBuild as the pipeline's role does, with the artifacts of an execution."""
         refuse_unhonoured("codebuild:StartBuild", START_BUILD, request)
-        for need in self.needs("StartBuild", request, call):
-            call.authorize(need.action, need.resource, **need.context)
+        self._authorize("StartBuild", request, call)
         project = self._project(request["projectName"], call)
         if project["source"]["type"] != "CODEPIPELINE":
             message = f"Project {project['name']} has no source of type CODEPIPELINE"
@@ -200,24 +199,32 @@ class CodeBuild(JsonService):
         threading.Thread(target=context.run, args=(runner.run,), daemon=True).start()
         return submitted
 
+    def _authorize(self, operation: str, request: dict[str, Any], call: Call) -> None:
+        for need in self.needs(operation, request, call):
+            call.authorize(need.action, need.resource, **need.context)
+
     def _cfn_create(self, logical_id: str, properties: dict, stack_name: str) -> tuple[str, dict]:
         name = properties.get("Name") or seams.physical_name(stack_name, logical_id)
-        call = Call("", *seams.account_and_region())
-        self.create_project(self._cfn_request({**properties, "Name": name}), call)
+        call = cfn.stack_call()
+        self.call("CreateProject", self._cfn_request({**properties, "Name": name}), call)
         return name, {"Arn": project_arn(name, call)}
 
     def _cfn_update(
         self, physical_id: str, old: dict, new: dict, stack_name: str
     ) -> tuple[str, dict]:
-        call = Call("", *seams.account_and_region())
         name = new.get("Name") or physical_id
-        created = self.projects.pop(physical_id, {}).get("created", time.time())
-        self.create_project(self._cfn_request({**new, "Name": name}), call)
-        self.projects[name]["created"] = created
+        if name != physical_id:
+            return self._cfn_create(name, new, stack_name)
+        call = cfn.stack_call()
+        request = self._cfn_request({**new, "Name": name})
+        self._authorize("UpdateProject", request, call)
+        check_project("UpdateProject", request)
+        created = self._project(name, call)["created"]
+        self.projects[name] = new_project(request, call) | {"created": created}
         return name, {"Arn": project_arn(name, call)}
 
     def _cfn_delete(self, physical_id: str, properties: dict) -> None:
-        self.projects.pop(physical_id, None)
+        self.call("DeleteProject", {"name": physical_id}, cfn.stack_call())
 
     def _cfn_request(self, properties: dict) -> dict[str, Any]:
         operation = self.model.operation_model("CreateProject")

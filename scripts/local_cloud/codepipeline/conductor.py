@@ -1,0 +1,116 @@
+"""Brings engine and effects together: performs what the engine decides, one change at a time."""
+
+from __future__ import annotations
+
+import contextvars
+import logging
+import threading
+from collections.abc import Callable
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from local_cloud import seams
+from local_cloud.clock import scaled
+from local_cloud.codepipeline import announcements
+from local_cloud.codepipeline.effects import message_of
+from local_cloud.codepipeline.engine import Abandon, Announce, Effect, Engine, Perform
+from local_cloud.codepipeline.model import ActionRun, Failure, Result
+from local_cloud.codepipeline.work import ActionFailed, Work
+from local_cloud.codepipeline.work import Effect as ActionEffect
+from local_cloud.errors import ApiError
+
+logger = logging.getLogger("local_cloud")
+
+
+class Conductor:
+    """The effects of one pipeline; engine calls are made under its lock."""
+
+    def __init__(self, engine: Engine, effects: dict[str, ActionEffect]) -> None:
+        self.engine = engine
+        self.effects = effects
+        self.lock = threading.RLock()
+        self._account, self._region = seams.account_and_region()
+        self._context = contextvars.copy_context()
+
+    def carry_out(self, effects: list[Effect]) -> None:
+        """Perform, in order, what an engine call returned."""
+        for effect in effects:
+            if isinstance(effect, Announce):
+                self._announce(effect)
+            elif isinstance(effect, Abandon):
+                self.effects[effect.run.action.provider].abandon(effect.run)
+            else:
+                self._perform(effect)
+
+    def succeeded(self, run: ActionRun, result: Result) -> None:
+        """Report an action's success to the engine."""
+        with self.lock:
+            self.carry_out(self.engine.succeeded(run, result))
+
+    def failed(self, run: ActionRun, failure: Failure) -> None:
+        """Report an action's failure to the engine."""
+        with self.lock:
+            self.carry_out(self.engine.failed(run, failure))
+
+    def after(self, run: ActionRun, seconds: float, call: Callable[[], None]) -> None:
+        """Call something in a thread of its own; an exception in it fails the action."""
+        context = self._context.copy()
+        timer = threading.Timer(seconds, context.run, [self._guarded, run, call])
+        timer.daemon = True
+        timer.start()
+
+    def _perform(self, effect: Perform) -> None:
+        run = effect.run
+        reporter = RunReporter(self, run)
+        work = Work(run, effect.execution, self._account, self._region, reporter)
+        action = self.effects[run.action.provider]
+        self.after(run, 0, lambda: action.perform(work))
+        if run.action.timeout_minutes and run.action.provider != "Manual":
+            minutes = run.action.timeout_minutes
+            self.after(run, scaled(minutes * 60), lambda: self._time_out(run, minutes))
+
+    def _time_out(self, run: ActionRun, minutes: int) -> None:
+        message = f"The action did not end within its timeout of {minutes} minutes"
+        self.failed(run, Failure("JobFailed", message))
+        self.effects[run.action.provider].abandon(run)
+
+    def _announce(self, change: Announce) -> None:
+        detail_type, detail, resources = announcements.event(change, self._account, self._region)
+        emit = self._context.copy().run
+        arguments = (seams.emit_event, "aws.codepipeline", detail_type, detail, resources)
+        threading.Thread(target=emit, args=arguments, daemon=True).start()
+
+    def _guarded(self, run: ActionRun, call: Callable[[], None]) -> None:
+        try:
+            call()
+        except ActionFailed as error:
+            self.failed(run, error.failure)
+        except ApiError as error:
+            self.failed(run, Failure("PermissionError", error.message))
+        except ClientError as error:
+            self.failed(run, Failure("JobFailed", message_of(error)))
+        except (BotoCoreError, OSError) as error:
+            self.failed(run, Failure("SystemUnavailable", str(error)))
+        except Exception as error:
+            logger.exception("action %s broke", run.action.name)
+            self.failed(run, Failure("SystemUnavailable", f"local cloud: {error!r}"))
+
+
+class RunReporter:
+    """A conductor as one run sees it."""
+
+    def __init__(self, conductor: Conductor, run: ActionRun) -> None:
+        self._conductor = conductor
+        self._run = run
+
+    def succeeded(self, run: ActionRun, result: Result) -> None:
+        """Report success."""
+        self._conductor.succeeded(run, result)
+
+    def failed(self, run: ActionRun, failure: Failure) -> None:
+        """Report failure."""
+        self._conductor.failed(run, failure)
+
+    def after(self, seconds: float, call: Callable[[], None]) -> None:
+        """Call something later."""
+        self._conductor.after(self._run, seconds, call)
