@@ -208,8 +208,8 @@ def _ask(server: ModelServer, headers: dict, body: bytes) -> Answer:
 
 
 def _success(server: ModelServer, answer: Answer) -> seams.Response:
-    headers = {
-        "Content-Type": answer.headers.get("content-type", "application/octet-stream"),
+    headers = {  # in lower case, or ministack takes the container's JSON for an envelope
+        "content-type": answer.headers.get("content-type", "application/octet-stream"),
         "x-Amzn-Invoked-Production-Variant": server.variant.name,
         "x-amzn-RequestId": str(uuid.uuid4()),
     }

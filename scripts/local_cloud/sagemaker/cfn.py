@@ -14,8 +14,7 @@ from botocore import xform_name
 
 from local_cloud import identity, seams
 from local_cloud.background import time_scale
-from local_cloud.sagemaker.arns import name_of
-from local_cloud.sagemaker.base import SageMakerBase, place_of
+from local_cloud.sagemaker.base import SageMakerBase
 from local_cloud.sagemaker.honoured import refuse_the_rest
 from local_cloud.sagemaker.notebook import TRANSITION_S
 from local_cloud.service import Call
@@ -95,6 +94,7 @@ class Handlers:
     def __init__(self, service: SageMakerBase, kind: ResourceType) -> None:
         self.service = service
         self.kind = kind
+        self._names: dict[str, str] = {}  # by ARN, which has lost the name's capitals
 
     def create(
         self, logical_id: str, properties: dict[str, Any], stack_name: str
@@ -103,6 +103,7 @@ class Handlers:
         kind = self.kind
         name = properties.get(kind.name) or seams.physical_name(stack_name, logical_id)[:63]
         created = self._call("Create", {**properties, kind.name: name})
+        self._names[created[kind.arn]] = name
         if kind.runs:
             self._settle(name, "InService")
         return created[kind.arn], self._attributes(name)
@@ -120,23 +121,19 @@ class Handlers:
                 "CloudFormation cannot update a stack when a custom-named resource requires "
                 f"replacing. Rename {physical_id} and update the stack again."
             )
-        name = self._name(physical_id, new)
-        arn = place_of(_call()).arn(_arn_kind(physical_id), name)
+        name = self._names[physical_id]
         if "Tags" in changed:
-            self._tag(arn, old.get("Tags", []), new.get("Tags", []))
+            self._tag(physical_id, old.get("Tags", []), new.get("Tags", []))
         if kind.updatable and changed - {"Tags"}:
             self._change(name, {key: new[key] for key in changed - {"Tags"} if key in new}, new)
         return physical_id, self._attributes(name)
 
     def delete(self, physical_id: str, properties: dict[str, Any]) -> None:
         """Delete the resource; a running instance is stopped first. One that is gone is gone."""
-        name = self._name(physical_id, properties)
-        try:
-            shown = self._call("Describe", {self.kind.name: name})
-        except Exception as error:
-            if "not exist" in str(error) or "RecordNotFound" in str(error):
-                return
-            raise
+        if physical_id not in self.service.tags:
+            return
+        name = self._names[physical_id]
+        shown = self._call("Describe", {self.kind.name: name})
         if self.kind.runs:
             self._stop(name, shown)
         self._call("Delete", {self.kind.name: name})
@@ -180,9 +177,6 @@ class Handlers:
 
     def _attributes(self, name: str) -> dict[str, Any]:
         return self.kind.attributes(self._call("Describe", {self.kind.name: name}))
-
-    def _name(self, physical_id: str, properties: dict[str, Any]) -> str:
-        return properties.get(self.kind.name) or name_of(physical_id)
 
     def _call(self, verb: str, properties: dict[str, Any]) -> dict[str, Any]:
         return self._run(f"{verb}{self.kind.noun}", with_aws_clone_url(properties))
@@ -230,7 +224,3 @@ def typed(shape: Any, value: Any) -> Any:
 def _call() -> Call:
     account, region = seams.account_and_region()
     return Call(caller._access_key.get(), account, region)
-
-
-def _arn_kind(arn: str) -> str:
-    return arn.split(":", 5)[5].split("/", 1)[0]

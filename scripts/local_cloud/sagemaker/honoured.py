@@ -18,12 +18,11 @@ _LIST = members(
     "SortBy",
     "SortOrder",
     "NameContains",
-    "StatusEquals",
     "CreationTimeAfter",
     "CreationTimeBefore",
-    "LastModifiedTimeAfter",
-    "LastModifiedTimeBefore",
 )
+_LIST_CHANGING = {**_LIST, **members("LastModifiedTimeAfter", "LastModifiedTimeBefore")}
+_LIST_MOVING = {**_LIST_CHANGING, **members("StatusEquals")}
 _DEPLOYMENT = members(
     "AutoRollbackConfiguration",
     BlueGreenUpdatePolicy=members(
@@ -63,7 +62,7 @@ HONOURED: dict[str, Members] = {
         ResourceConfig=members("InstanceType", "InstanceCount", "VolumeSizeInGB", "VolumeKmsKeyId"),
         StoppingCondition=members("MaxRuntimeInSeconds", "MaxWaitTimeInSeconds"),
     ),
-    "ListTrainingJobs": _LIST,
+    "ListTrainingJobs": _LIST_MOVING,
     "CreateModel": members(
         "ModelName",
         "ExecutionRoleArn",
@@ -97,7 +96,7 @@ HONOURED: dict[str, Members] = {
         "RetainDeploymentConfig",
         DeploymentConfig=_DEPLOYMENT,
     ),
-    "ListEndpoints": _LIST,
+    "ListEndpoints": _LIST_MOVING,
     "CreateModelPackageGroup": members(
         "ModelPackageGroupName", "ModelPackageGroupDescription", "Tags"
     ),
@@ -124,18 +123,10 @@ HONOURED: dict[str, Members] = {
         "CustomerMetadataProperties",
         "CustomerMetadataPropertiesToRemove",
     ),
-    "ListModelPackages": members(
-        "ModelPackageGroupName",
-        "ModelApprovalStatus",
-        "ModelPackageType",
-        "NextToken",
-        "MaxResults",
-        "SortBy",
-        "SortOrder",
-        "NameContains",
-        "CreationTimeAfter",
-        "CreationTimeBefore",
-    ),
+    "ListModelPackages": {
+        **_LIST,
+        **members("ModelPackageGroupName", "ModelApprovalStatus", "ModelPackageType"),
+    },
     "CreateNotebookInstance": members(
         "NotebookInstanceName",
         "InstanceType",
@@ -163,11 +154,11 @@ HONOURED: dict[str, Members] = {
         "RootAccess",
         "InstanceMetadataServiceConfiguration",
     ),
-    "ListNotebookInstances": _LIST,
+    "ListNotebookInstances": _LIST_MOVING,
     "CreateNotebookInstanceLifecycleConfig": members(
         "NotebookInstanceLifecycleConfigName", "OnCreate", "OnStart", "Tags"
     ),
-    "ListNotebookInstanceLifecycleConfigs": _LIST,
+    "ListNotebookInstanceLifecycleConfigs": _LIST_CHANGING,
 }
 
 
@@ -181,7 +172,11 @@ def refuse_the_rest(operation: str, request: dict[str, Any]) -> None:
 def _without_defaults(value: Any) -> Any:
     if isinstance(value, dict):
         kept = {name: _without_defaults(item) for name, item in value.items()}
-        return {name: item for name, item in kept.items() if item not in (False, None, {}, [])}
+        return {name: item for name, item in kept.items() if _asks(item)}
     if isinstance(value, list):
         return [_without_defaults(item) for item in value]
     return value
+
+
+def _asks(value: Any) -> bool:
+    return value is not None and value is not False and value not in ({}, [])

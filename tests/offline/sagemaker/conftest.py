@@ -178,17 +178,18 @@ def settled(sagemaker: Any) -> Callable[[str], dict[str, Any]]:
 class Hosting:
     """Makes models, configurations and endpoints of the tiny image."""
 
-    aws: RunningCloud
+    sagemaker: Any
+    s3: Any
     image: str
     role: str
 
     def config(self, model: dict[str, Any], isolated: bool = False, **variant: Any) -> str:
         """Upload a model that says this, and return the name of a configuration that hosts it."""
-        sagemaker = self.aws.client("sagemaker")
+        sagemaker = self.sagemaker
         name = f"config-{uuid.uuid4().hex[:8]}"
         key = f"models/{name}/model.tar.gz"
         content = archive({"model.json": json.dumps(model).encode()})
-        self.aws.client("s3").put_object(Bucket="ml-data", Key=key, Body=content)
+        self.s3.put_object(Bucket="ml-data", Key=key, Body=content)
         sagemaker.create_model(
             ModelName=name,
             ExecutionRoleArn=self.role,
@@ -208,13 +209,13 @@ class Hosting:
     def endpoint(self, config: str) -> str:
         """Create an endpoint; it is not waited for."""
         name = f"endpoint-{uuid.uuid4().hex[:8]}"
-        self.aws.client("sagemaker").create_endpoint(EndpointName=name, EndpointConfigName=config)
+        self.sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=config)
         return name
 
 
 @pytest.fixture(scope="session")
-def hosting(aws: RunningCloud, image: str, role: str, bucket: str) -> Hosting:
-    return Hosting(aws, image, role)
+def hosting(aws: RunningCloud, sagemaker: Any, image: str, role: str, bucket: str) -> Hosting:
+    return Hosting(sagemaker, aws.client("s3"), image, role)
 
 
 def make_role(
