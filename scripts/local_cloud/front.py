@@ -1,18 +1,22 @@
 """The front route of the API: the path of a stage is answered by the API that has this stage.
 
 On AWS an API has a host of its own, `<api>.execute-api.<region>.amazonaws.com`; here
-`POST http://127.0.0.1:PORT/dev/predict` is the same call, signed or not.
+`POST http://127.0.0.1:PORT/dev/predict` is the same call, signed or not. A request that still
+carries the API's host name in its Host header is answered by that API.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qs
 
 from local_cloud import seams
 from local_cloud.strict import seams as private
+
+API_HOST = re.compile(r"(?P<api>[a-z0-9]+)\.execute-api\.")
 
 
 class StageFront:
@@ -30,6 +34,8 @@ class StageFront:
         """Hand the request to the API; its signature is checked as it was sent."""
         stage = scope["path"].lstrip("/").partition("/")[0]
         apis = private.rest_apis_with_stage(stage)
+        if (named := API_HOST.match(_headers(scope).get("host", ""))) and named["api"] in apis:
+            apis = [named["api"]]
         if len(apis) > 1:
             await _refuse(send, stage, apis)
             return
@@ -40,11 +46,15 @@ class StageFront:
 
 def _signed_for(scope: dict[str, Any]) -> str:
     """Return the service of the request's SigV4 scope, or an empty string."""
-    headers = {name.decode().lower(): value.decode() for name, value in scope["headers"]}
+    headers = _headers(scope)
     query = parse_qs(scope["query_string"].decode())
     credential = headers.get("authorization", "").partition("Credential=")[2]
     fields = (credential or query.get("X-Amz-Credential", [""])[0]).split(",")[0].split("/")
     return fields[3] if len(fields) == 5 else ""
+
+
+def _headers(scope: dict[str, Any]) -> dict[str, str]:
+    return {name.decode().lower(): value.decode() for name, value in scope["headers"]}
 
 
 async def _refuse(send: Callable, stage: str, apis: list[str]) -> None:

@@ -172,9 +172,11 @@ def post(cloud: RunningCloud) -> Callable[..., Answered]:
         body: bytes | dict[str, Any],
         credentials: Credentials | None = None,
         kind: str = "application/json",
+        **headers: str,
     ) -> Answered:
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
-        request = AWSRequest("POST", cloud.url + path, data=data, headers={"Content-Type": kind})
+        headers["Content-Type"] = kind
+        request = AWSRequest("POST", cloud.url + path, data=data, headers=headers)
         if credentials:
             SigV4Auth(credentials, "execute-api", REGION).add_auth(request)
         sent = urllib.request.Request(request.url, data, dict(request.headers), method="POST")
@@ -312,6 +314,16 @@ def test_two_apis_with_one_stage_are_told_apart_by_their_paths(cloud, deploy, po
     assert status == 409
     assert first in body["message"]
     assert post(f"/_aws/execute-api/{second}/twin/predict", ASK)[0] == 200
+    host = f"{second}.execute-api.{REGION}.amazonaws.com"
+    assert post("/twin/predict", ASK, Host=host)[0] == 200
+
+
+def test_a_call_signed_for_the_apis_own_host_is_verified_as_such(cloud, signed_api, post):
+    admin = Credentials(cloud.access_key, cloud.secret_key)
+    host = f"{signed_api}.execute-api.{REGION}.amazonaws.com"
+    assert post("/signed/predict", ASK, admin, Host=host)[0] == 200
+    wrong = Credentials(cloud.access_key, "not-the-secret")
+    assert post("/signed/predict", ASK, wrong, Host=host)[0] == 403
 
 
 def test_s3_keeps_the_paths_that_are_signed_for_it(cloud, signed_api):
