@@ -4,18 +4,14 @@ An environment is named by a hash of the interpreter, its parent and the require
 builds with the same locks share it. `FROM train AS test` gives `test` the environment of `train`
 as its parent: a child holds only what it adds, and finds the rest by a `.pth` file.
 
-    python -m local_cloud.docker_cli.environments model-code/Dockerfile train serve test
-
-makes the environments of those targets beforehand, by building them as `docker build` does.
+`python -m local_cloud.docker_cli.environments` makes or uses them by hand, see `prime`.
 """
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import fcntl
 import hashlib
-import io
 import json
 import os
 import platform
@@ -23,7 +19,6 @@ import pwd
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 import venv
 from collections.abc import Iterator
@@ -175,30 +170,7 @@ def _pip_environment() -> dict[str, str]:
     return environment
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Make the environments of the targets of a Dockerfile."""
-    from local_cloud.docker_cli.build import Builder, BuildError
-    from local_cloud.docker_cli.store import Store
-
-    parser = argparse.ArgumentParser(prog="environments", description=__doc__)
-    parser.add_argument("dockerfile", type=Path)
-    parser.add_argument("targets", nargs="+")
-    parser.add_argument("--build-arg", action="append", default=[], metavar="NAME=VALUE")
-    options = parser.parse_args(arguments)
-    given = dict(pair.partition("=")[::2] for pair in options.build_arg)
-    with tempfile.TemporaryDirectory() as scratch:
-        builder = Builder(Store(Path(scratch)), options.dockerfile.parent, given)
-        for target in options.targets:
-            log = io.StringIO()  # of interest only if the build fails
-            try:
-                with contextlib.redirect_stdout(log):
-                    builder.build(options.dockerfile, target, ())
-            except BuildError as error:
-                print(log.getvalue(), file=sys.stderr)
-                print(f"{options.dockerfile}, target {target}: {error}", file=sys.stderr)
-                return 1
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    from local_cloud.docker_cli.prime import main
+
+    sys.exit(main(sys.argv[1:]))

@@ -6,15 +6,22 @@ import argparse
 import re
 import subprocess
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from local_cloud.docker_cli.dockerfile import Instruction, exec_form
 
 PIP = re.compile(r"(?:python3?\s+-m\s+)?pip3?\s+install\s.*--require-hashes\b.*", re.DOTALL)
+CHECK = re.compile(r"(?:python3?\s+-m\s+)?pip3?\s+check")
 CHMOD = re.compile(r"chmod\s+(?P<mode>[0-7]{3,4}|[augo]*[+-][rwx]+)\s+(?P<paths>[^-].*)", re.DOTALL)
-SEPARATOR = re.compile(r"\s*(?:&&|;)\s*")
-CHECKED_PIP = re.compile(r"pip3?\s+check\s*\|\|\s*(?P<install>pip3?\s+install\s[^|]*)", re.DOTALL)
+PIECE = re.compile(
+    r"""'[^']*'|"(?:\\.|[^"\\])*"|\$\{[^}]*\}|\\.|(?P<joint>&&|\|\||;)|.""", re.DOTALL
+)
 ORIGINS = ("--index-url", "--extra-index-url", "--find-links", "--only-binary", "--no-binary")
+KEPT_FLAGS = ("--no-deps", "--no-compile")
+IGNORED_FLAGS = (
+    *("--no-cache-dir", "--require-hashes", "--quiet", "--no-input"),
+    "--disable-pip-version-check",
+)
 WHO = {"u": 0o700, "g": 0o070, "o": 0o007}
 WHAT = {"r": 0o444, "w": 0o222, "x": 0o111}
 
@@ -25,11 +32,15 @@ class RunError(Exception):
 
 @dataclass(frozen=True)
 class Pip:
-    """pip install --require-hashes: the requirement files, and the options on where from."""
+    """pip install --require-hashes: the requirement files, and the options that matter."""
 
     requirements: list[str]
     options: list[str]
-    only_if_incomplete: bool = False  # written `pip check || pip install …`
+
+
+@dataclass(frozen=True)
+class PipCheck:
+    """pip check: fails if a package that another one needs is missing."""
 
 
 @dataclass(frozen=True)
@@ -55,36 +66,62 @@ class Chmod:
 
 @dataclass(frozen=True)
 class Skipped:
-    """A command that is not performed."""
+    """A command that is not performed; it counts as one that succeeded."""
 
     text: str
 
 
-Action = Pip | Chmod | Skipped
+Action = Pip | PipCheck | Chmod | Skipped
 
 
-def actions(instruction: Instruction, variables: Mapping[str, str]) -> Iterator[Action]:
-    """Split a RUN line at && and ; into what is performed and what is skipped."""
+@dataclass(frozen=True)
+class Step:
+    """One command of a line and what stands before it: && || ; or nothing."""
+
+    joint: str
+    action: Action
+
+    def follows(self, succeeded: bool) -> bool:
+        """Say whether a shell would run it after a command that ended so."""
+        return {"&&": succeeded, "||": not succeeded}.get(self.joint, True)
+
+
+def steps(instruction: Instruction, variables: Mapping[str, str]) -> Iterator[Step]:
+    """Split a RUN line into its commands, each performed or skipped as a whole."""
     listed = exec_form(instruction)
-    commands = [" ".join(listed)] if listed else SEPARATOR.split(instruction.value)
-    for command in filter(None, commands):
-        understood = not re.search(r"[`|<>&]|\$\(", command)
-        if (checked := CHECKED_PIP.fullmatch(command)) and PIP.fullmatch(checked["install"]):
-            yield replace(
-                _pip(instruction, _expanded(checked["install"], variables)), only_if_incomplete=True
-            )
-        elif understood and PIP.fullmatch(command):
-            yield _pip(instruction, _expanded(command, variables))
-        elif understood and (match := CHMOD.fullmatch(command)):
-            yield Chmod(match["mode"], _expanded(match["paths"], variables))
+    parts = [("", " ".join(listed))] if listed else split(instruction.value)
+    for joint, command in parts:
+        if command:
+            yield Step(joint, _action(instruction, command, variables))
+
+
+def split(line: str) -> list[tuple[str, str]]:
+    """Split a shell line at && || and ; outside quotes: [(joint before it, command), …]."""
+    parts = [("", "")]
+    for piece in PIECE.finditer(line):
+        if piece["joint"]:
+            parts.append((piece["joint"], ""))
         else:
-            yield Skipped(command)
+            parts[-1] = (parts[-1][0], parts[-1][1] + piece[0])
+    return [(joint, command.strip()) for joint, command in parts]
+
+
+def _action(instruction: Instruction, command: str, variables: Mapping[str, str]) -> Action:
+    if re.search(r"[`|<>&(]", command):
+        return Skipped(command)
+    if PIP.fullmatch(command):
+        return _pip(instruction, _expanded(command, variables))
+    if CHECK.fullmatch(command):
+        return PipCheck()
+    if match := CHMOD.fullmatch(command):
+        return Chmod(match["mode"], _expanded(match["paths"], variables))
+    return Skipped(command)
 
 
 def _expanded(command: str, variables: Mapping[str, str]) -> list[str]:
     """Let a shell expand variables and quotes, as it would on RUN; nothing is executed."""
     script = f"set -f; words() {{ printf '%s\\0' \"$@\"; }}; words {command}"
-    environment = {"PATH": "/usr/bin:/bin", **variables, "BASH_ENV": "", "ENV": ""}
+    environment = {**variables, "PATH": "/usr/bin:/bin", "BASH_ENV": "", "ENV": ""}
     shell = ["bash", "--posix", "-c", script]
     done = subprocess.run(shell, env=environment, capture_output=True, text=True)
     if done.returncode:
@@ -95,18 +132,10 @@ def _expanded(command: str, variables: Mapping[str, str]) -> list[str]:
 def _pip(instruction: Instruction, words: list[str]) -> Pip:
     parser = argparse.ArgumentParser(prog="pip install", add_help=False, exit_on_error=False)
     parser.add_argument("-r", "--requirement", action="append", default=[])
-    for kept in (
-        "--index-url",
-        "--extra-index-url",
-        "--find-links",
-        "--only-binary",
-        "--no-binary",
-    ):
-        parser.add_argument(kept, action="append", default=[])
-    for ignored in ("--no-cache-dir", "--require-hashes", "--no-compile", "--quiet", "--no-input"):
-        parser.add_argument(ignored, action="store_true")
-    parser.add_argument("--no-deps", action="store_true")
-    parser.add_argument("--disable-pip-version-check", action="store_true")
+    for origin in ORIGINS:
+        parser.add_argument(origin, action="append", default=[])
+    for flag in (*KEPT_FLAGS, *IGNORED_FLAGS):
+        parser.add_argument(flag, action="store_true")
     parser.add_argument("--root-user-action")
     arguments = words[words.index("install") + 1 :]
     try:
@@ -116,6 +145,10 @@ def _pip(instruction: Instruction, words: list[str]) -> Pip:
     if unknown or not options.requirement:
         what = f"{unknown[0]} is not supported" if unknown else "-r FILE is missing"
         raise instruction.fail(f"pip install by the local docker: {what}")
-    chosen = {name: getattr(options, name[2:].replace("-", "_")) for name in ORIGINS}
-    listed = [word for name, values in chosen.items() for v in values for word in (name, v)]
-    return Pip(options.requirement, listed + ["--no-deps"] * options.no_deps)
+    given = vars(options)
+    listed = [word for o in ORIGINS for value in given[_name(o)] for word in (o, value)]
+    return Pip(options.requirement, [*(f for f in KEPT_FLAGS if given[_name(f)]), *listed])
+
+
+def _name(option: str) -> str:
+    return option.removeprefix("--").replace("-", "_")

@@ -13,7 +13,7 @@ from local_cloud.docker_cli import environments
 from local_cloud.docker_cli.context import IgnoreRules, copy
 from local_cloud.docker_cli.dockerfile import Instruction, command, pairs, words
 from local_cloud.docker_cli.layers import Layer, pack
-from local_cloud.docker_cli.run_lines import Chmod, Pip, actions
+from local_cloud.docker_cli.run_lines import Chmod, Pip, PipCheck, Skipped, steps
 
 BASE_PATH = "/usr/local/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -40,14 +40,14 @@ class Built:
         return str(self.config.get("WorkingDir", "/"))
 
 
-class Step:
+class LayerStep:
     """Collects the files of a step, then puts them into the stage as one layer."""
 
     def __init__(self, built: Built, instruction: Instruction) -> None:
         self.built = built
         self.created_by = f"{instruction.keyword} {instruction.value}"
 
-    def __enter__(self) -> Step:
+    def __enter__(self) -> LayerStep:
         self.folder = Path(tempfile.mkdtemp(dir=self.built.root.parent, prefix="layer-"))
         return self
 
@@ -67,7 +67,7 @@ def copy_files(built: Built, instruction: Instruction, origin: Path, rules: Igno
         raise instruction.fail("COPY requires at least two arguments")
     if "chown" in instruction.flags:
         print(" ---> --chown ignored: there are no other users here")
-    with Step(built, instruction) as step:
+    with LayerStep(built, instruction) as step:
         copy(origin, sources, _absolute(target, built.workdir), step.folder, built.root, rules)
         if mode := instruction.flags.get("chmod"):
             for path in filter(Path.is_file, step.folder.rglob("*")):
@@ -105,30 +105,36 @@ def configure(built: Built, instruction: Instruction) -> Built:
 def _make_workdir(built: Built, instruction: Instruction) -> Built:
     if (built.root / built.workdir.lstrip("/")).is_dir():
         return built
-    with Step(built, instruction) as step:
+    with LayerStep(built, instruction) as step:
         (step.folder / built.workdir.lstrip("/")).mkdir(parents=True)
     return step.built
 
 
 def run(built: Built, instruction: Instruction) -> Built:
     """Perform the parts of a RUN line that are understood, and print the others."""
-    for action in actions(instruction, built.known):
-        if isinstance(action, Pip):
-            if action.only_if_incomplete and environments.is_complete(built.environment):
-                print(" ---> pip check: nothing is missing, nothing to install", flush=True)
-                continue
-            files = [_inside(built, name, instruction) for name in action.requirements]
-            extended = environments.extend(built.environment, files, action.options)
-            built = replace(built, environment=extended)
-        elif isinstance(action, Chmod):
-            built = _chmod(built, action, instruction)
-        else:
-            print(f" ---> not executed: RUN {action.text}", flush=True)
+    succeeded = True
+    for step in steps(instruction, built.known):
+        if not step.follows(succeeded):
+            continue
+        succeeded = True
+        match step.action:
+            case Pip(requirements, options):
+                files = [_inside(built, name, instruction) for name in requirements]
+                extended = environments.extend(built.environment, files, options)
+                built = replace(built, environment=extended)
+            case PipCheck():
+                succeeded = environments.is_complete(built.environment)
+            case Chmod() as chmod:
+                built = _chmod(built, chmod, instruction)
+            case Skipped(text):
+                print(f" ---> not executed: RUN {text}", flush=True)
+    if not succeeded:
+        raise instruction.fail("the command returned a non-zero code: 1")
     return built
 
 
 def _chmod(built: Built, action: Chmod, instruction: Instruction) -> Built:
-    with Step(built, instruction) as step:
+    with LayerStep(built, instruction) as step:
         for name in action.paths:
             path = _inside(built, name, instruction)
             copied = step.folder / path.relative_to(built.root)
