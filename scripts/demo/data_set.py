@@ -61,7 +61,8 @@ class DataSet:
 def embedded(folder: Path, test_data: Path) -> DataSet:
     """Draw the embedded glyphs; the test images are the committed ones."""
     draw_glyphs.write_data(folder, draw_glyphs.SEED, draw_glyphs.ROWS)
-    draw_glyphs.write_data(folder, HELD_OUT_SEED, {"heldout": HELD_OUT_GLYPHS})
+    unseen = np.random.default_rng(HELD_OUT_SEED)
+    draw_glyphs.write_pixel_csv(folder / "heldout/heldout.csv", HELD_OUT_GLYPHS, unseen)
     shutil.copytree(test_data, folder / "images", dirs_exist_ok=True)
     with (test_data / "labels.csv").open(newline="") as file:
         images = {row["file"]: row["label"] for row in csv.DictReader(file)}

@@ -14,6 +14,7 @@ from local_cloud.strict import (
     cloudformation,
     events,
     functions,
+    logs,
     openapi,
     s3,
     s3_bucket,
@@ -31,6 +32,7 @@ MODULES = (
     apigateway,
     events,
     cloudformation,
+    logs,
 )
 
 

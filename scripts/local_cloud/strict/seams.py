@@ -17,7 +17,7 @@ from types import ModuleType
 from typing import Any
 
 from ministack import app
-from ministack.core import iam_evaluator, lambda_runtime, responses
+from ministack.core import iam_actions, iam_evaluator, lambda_runtime, responses
 from ministack.services import (
     apigateway_v1,
     cloudwatch_logs,
@@ -52,6 +52,13 @@ class Seam:
         """Return the names of the function's parameters as ministack has them."""
         return " ".join(inspect.signature(getattr(self.module, self.attribute)).parameters)
 
+
+# Authorisation
+EXTRACT_RESOURCE_ARN = Seam(
+    iam_actions,
+    "extract_resource_arn",
+    "service method path headers body query_params region account_id",
+)
 
 # Authentication
 IS_ROOT_KEY = Seam(iam_evaluator, "is_root_access_key", "access_key_id")
