@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import contextvars
 import os
 import threading
@@ -35,6 +37,31 @@ def together(functions: Iterable[Callable[[], Any]]) -> None:
         thread.join()
     if errors:
         raise errors[0]
+
+
+async def answer_in_thread(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Run a function in a thread of its own and await its result.
+
+    Unlike asyncio.to_thread it cannot run out of threads (a request that waits for a container, or
+    for another service of the local cloud, would block them all) and holds up no exit.
+    """
+    loop = asyncio.get_running_loop()
+    result = loop.create_future()
+
+    def settle(setter: Callable[[Any], None], value: Any) -> None:
+        if not result.done():
+            setter(value)
+
+    def run() -> None:
+        try:
+            outcome = (result.set_result, function(*arguments))
+        except Exception as error:
+            outcome = (result.set_exception, error)
+        with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
+            loop.call_soon_threadsafe(settle, *outcome)
+
+    spawn("request", run)
+    return await result
 
 
 def time_scale() -> float:

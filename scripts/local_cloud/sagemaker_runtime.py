@@ -6,8 +6,6 @@ Streaming and asynchronous invocations are not emulated and say so.
 
 from __future__ import annotations
 
-import asyncio
-import contextvars
 import http.client
 import json
 import logging
@@ -84,14 +82,8 @@ class Runtime:
         """Take every path below /endpoints/."""
         return path.startswith("/endpoints/")
 
-    async def handle(
-        self, method: str, path: str, headers: dict, body: bytes, query: dict
-    ) -> seams.Response:
-        """Answer one HTTP request; the container is asked from a worker thread."""
-        context = contextvars.copy_context()
-        return await asyncio.to_thread(context.run, self._answer, path, headers, body, query)
-
-    def _answer(self, path: str, headers: dict, body: bytes, query: dict) -> seams.Response:
+    def answer(self, path: str, headers: dict, body: bytes, query: dict) -> seams.Response:
+        """Answer one HTTP request."""
         try:
             return self._invoke(path, headers, body, query)
         except ApiError as error:

@@ -24,6 +24,7 @@ What differs from AWS, beyond what is refused by name (see `honoured`):
 from __future__ import annotations
 
 from local_cloud import alarms, seams
+from local_cloud.background import answer_in_thread
 from local_cloud.sagemaker import cfn
 from local_cloud.sagemaker.endpoint_api import EndpointApi
 from local_cloud.sagemaker.notebook_api import NotebookApi
@@ -52,5 +53,5 @@ class SageMaker(TrainingApi, EndpointApi, RegistryApi, NotebookApi, TagsApi):
     ) -> seams.Response:
         """Answer one HTTP request of either API."""
         if self.runtime.wants(path):
-            return await self.runtime.handle(method, path, headers, body, query)
-        return await super().handle(method, path, headers, body, query)
+            return await answer_in_thread(self.runtime.answer, path, headers, body, query)
+        return await answer_in_thread(self._answer, headers, body, query)

@@ -62,8 +62,7 @@ class Deployment:
             self._roll_back(blue, green if started else None, failure_text)
         else:
             self.traffic.serve(green)
-            self.endpoint.phases.clear()
-            blue.stop()
+            self._stop(blue)
             self.endpoint.updated(time.time())
 
     def delete(self, forget: Callable[[], None]) -> None:
@@ -111,15 +110,21 @@ class Deployment:
     def _roll_back(self, blue: Fleet, green: Fleet | None, reason: str) -> None:
         self.endpoint.roll_back(reason, time.time())
         self.traffic.shift_back()
-        self.endpoint.phases.clear()
         if green:
-            green.stop()
+            self._stop(green)
         if blue.answers():
             self.endpoint.rolled_back(time.time())
         else:
             self.endpoint.rollback_failed(
                 f"{reason} The previous fleet does not answer either.", time.time()
             )
+
+    def _stop(self, fleet: Fleet) -> None:
+        self.endpoint.phases.clear()
+        try:
+            fleet.stop()
+        except Exception:
+            logger.exception("a fleet of endpoint %s would not stop", self.endpoint.name)
 
     def _phase(self, status: str) -> None:
         pending: dict[str, Any] = self.endpoint.pending or {}

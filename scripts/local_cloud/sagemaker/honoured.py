@@ -114,6 +114,9 @@ HONOURED: dict[str, Members] = {
         "Task",
         "ClientToken",
         "SkipModelValidation",
+        "SourceUri",
+        "ModelCard",
+        "ModelLifeCycle",
         "Tags",
     ),
     "UpdateModelPackage": members(
@@ -122,6 +125,10 @@ HONOURED: dict[str, Members] = {
         "ApprovalDescription",
         "CustomerMetadataProperties",
         "CustomerMetadataPropertiesToRemove",
+        "InferenceSpecification",
+        "SourceUri",
+        "ModelCard",
+        "ModelLifeCycle",
     ),
     "ListModelPackages": {
         **_LIST,

@@ -4,6 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+CHANGEABLE = (
+    "ModelApprovalStatus",
+    "ApprovalDescription",
+    "InferenceSpecification",
+    "SourceUri",
+    "ModelCard",
+    "ModelLifeCycle",
+)
 PENDING = "PendingManualApproval"
 NOT_SHOWN = {"Tags", "ClientToken", "SkipModelValidation"}
 
@@ -82,9 +90,7 @@ class Package:
         properties |= changes.get("CustomerMetadataProperties", {})
         for name in changes.get("CustomerMetadataPropertiesToRemove", []):
             properties.pop(name, None)
-        for name in ("ModelApprovalStatus", "ApprovalDescription"):
-            if name in changes:
-                self.settings[name] = changes[name]
+        self.settings |= {name: changes[name] for name in CHANGEABLE if name in changes}
         if properties:
             self.settings["CustomerMetadataProperties"] = properties
         else:

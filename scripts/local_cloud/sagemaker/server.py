@@ -79,6 +79,7 @@ class ModelServer:
         self._container: Container | None = None
         self._follower: LogFollower | None = None
         self._ending = threading.Event()
+        self._restarting = threading.Lock()
         self._idle = threading.Condition()
         self._in_flight = 0
 
@@ -131,7 +132,8 @@ class ModelServer:
         """Let the requests in flight end, then SIGTERM, 30 s, SIGKILL."""
         with self._idle:
             self._idle.wait_for(lambda: self._in_flight == 0, DRAIN_S)
-        self._ending.set()
+        with self._restarting:
+            self._ending.set()
         if self._container:
             self._container.stop(STOP_GRACE_S)
         if self._follower:
@@ -184,8 +186,10 @@ class ModelServer:
     def _watch(self) -> None:
         """Start the program again whenever it ends by itself, as SageMaker does."""
         while not self._ending.wait(WATCH_INTERVAL_S):
-            if self._container and self._container.poll() is not None:
-                code = self._container.poll()
+            with self._restarting:
+                code = self._container.poll() if self._container else None
+                if code is None or self._ending.is_set():
+                    continue
                 logger.warning("%s ended with code %s; restarted", self.log_stream, code)
                 with contextlib.suppress(OSError):
                     self._run()

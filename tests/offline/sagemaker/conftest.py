@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import shutil
@@ -31,12 +32,8 @@ REPOSITORY = "tiny"
 
 @pytest.fixture(scope="session")
 def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningCloud]:
-    with pytest.MonkeyPatch.context() as patch:
-        kept = (*launcher.KEPT_VARIABLES, "LOCAL_CLOUD_TIME_SCALE")
-        patch.setattr(launcher, "KEPT_VARIABLES", kept)
-        patch.setenv("LOCAL_CLOUD_TIME_SCALE", TIME_SCALE)
-        with RunningCloud(tmp_path_factory.mktemp("sagemaker")) as running:
-            yield running
+    with local_cloud(tmp_path_factory.mktemp("sagemaker")) as running:
+        yield running
 
 
 @pytest.fixture(scope="session")
@@ -51,49 +48,17 @@ def runtime(aws: RunningCloud) -> Any:
 
 @pytest.fixture(scope="session")
 def bucket(aws: RunningCloud) -> str:
-    s3 = aws.client("s3")
-    s3.create_bucket(Bucket="ml-data")
-    for number in range(4):
-        s3.put_object(Bucket="ml-data", Key=f"train/part-{number}.csv", Body=b"pixels")
-    s3.put_object(Bucket="ml-data", Key="train/deep/labels.json", Body=b"{}")
-    s3.put_object(Bucket="ml-data", Key="marker/", Body=b"")
-    return "ml-data"
+    return make_bucket(aws)
 
 
 @pytest.fixture(scope="session")
 def role(aws: RunningCloud) -> str:
-    """The execution role: the bucket, the images, logs and metrics, and what alarms say."""
-    rights = {
-        "s3": (["s3:GetObject", "s3:PutObject", "s3:ListBucket"], "arn:aws:s3:::ml-data*"),
-        "ecr": (
-            [
-                "ecr:BatchCheckLayerAvailability",
-                "ecr:BatchGetImage",
-                "ecr:GetDownloadUrlForLayer",
-            ],
-            f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/{REPOSITORY}",
-        ),
-        "logs": (
-            ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"],
-            f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:/aws/sagemaker/*",
-        ),
-        "metrics": (["cloudwatch:PutMetricData"], "*"),
-        "alarms": (
-            ["cloudwatch:DescribeAlarms"],
-            f"arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:prod-*",
-        ),
-    }
-    return make_role(aws, "sagemaker-execution", "sagemaker.amazonaws.com", rights)
+    return make_execution_role(aws)
 
 
 @pytest.fixture(scope="session")
 def image(aws: RunningCloud, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The URI, by digest, of an image that holds `train` and `serve`."""
-    ecr = aws.client("ecr")
-    ecr.create_repository(repositoryName=REPOSITORY)
-    root = tmp_path_factory.mktemp("image")
-    shutil.copytree(PROGRAMS, root / "opt" / "program")
-    return push_image(aws, root)
+    return make_image(aws, tmp_path_factory.mktemp("image"))
 
 
 @pytest.fixture(scope="session")
@@ -290,3 +255,56 @@ def until(
             raise AssertionError(f"still not there after {limit_s} s: {seen}")
         time.sleep(0.05)
     return seen
+
+
+@contextlib.contextmanager
+def local_cloud(state: Path) -> Iterator[RunningCloud]:
+    """Run a local cloud on which AWS's own waiting times are short."""
+    with pytest.MonkeyPatch.context() as patch:
+        kept = (*launcher.KEPT_VARIABLES, "LOCAL_CLOUD_TIME_SCALE")
+        patch.setattr(launcher, "KEPT_VARIABLES", kept)
+        patch.setenv("LOCAL_CLOUD_TIME_SCALE", TIME_SCALE)
+        with RunningCloud(state) as running:
+            yield running
+
+
+def make_bucket(aws: RunningCloud) -> str:
+    s3 = aws.client("s3")
+    s3.create_bucket(Bucket="ml-data")
+    for number in range(4):
+        s3.put_object(Bucket="ml-data", Key=f"train/part-{number}.csv", Body=b"pixels")
+    s3.put_object(Bucket="ml-data", Key="train/deep/labels.json", Body=b"{}")
+    s3.put_object(Bucket="ml-data", Key="marker/", Body=b"")
+    return "ml-data"
+
+
+def make_execution_role(aws: RunningCloud) -> str:
+    """The execution role: the bucket, the images, logs and metrics, and what alarms say."""
+    rights = {
+        "s3": (["s3:GetObject", "s3:PutObject", "s3:ListBucket"], "arn:aws:s3:::ml-data*"),
+        "ecr": (
+            [
+                "ecr:BatchCheckLayerAvailability",
+                "ecr:BatchGetImage",
+                "ecr:GetDownloadUrlForLayer",
+            ],
+            f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/{REPOSITORY}",
+        ),
+        "logs": (
+            ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"],
+            f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:/aws/sagemaker/*",
+        ),
+        "metrics": (["cloudwatch:PutMetricData"], "*"),
+        "alarms": (
+            ["cloudwatch:DescribeAlarms"],
+            f"arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:prod-*",
+        ),
+    }
+    return make_role(aws, "sagemaker-execution", "sagemaker.amazonaws.com", rights)
+
+
+def make_image(aws: RunningCloud, root: Path) -> str:
+    """The URI, by digest, of an image that holds `train` and `serve`."""
+    aws.client("ecr").create_repository(repositoryName=REPOSITORY)
+    shutil.copytree(PROGRAMS, root / "opt" / "program")
+    return push_image(aws, root)

@@ -58,7 +58,10 @@ def test_approval_changes_and_is_listed(sagemaker, group):
     sagemaker.update_model_package(
         ModelPackageArn=arn, ModelApprovalStatus="Approved", ApprovalDescription="looked at"
     )
+    card = {"ModelCardContent": '{"intended_uses": {}}', "ModelCardStatus": "Draft"}
+    sagemaker.update_model_package(ModelPackageArn=arn, ModelCard=card)
     package = sagemaker.describe_model_package(ModelPackageName=arn)
+    assert package["ModelCard"] == card
     assert package["ModelApprovalStatus"] == "Approved"
     assert package["ApprovalDescription"] == "looked at"
     assert "LastModifiedTime" in package

@@ -258,14 +258,14 @@ def test_a_job_that_is_unknown_is_not_found(sagemaker):
 
 
 def test_tags_and_lists_and_deletion(sagemaker, new_job, trained):
-    request = new_job(Tags=[{"Key": "commit", "Value": "abc"}])
+    request = new_job(Tags=[{"Key": "pipeline-execution-id", "Value": "3f2c:1"}])
     arn = sagemaker.create_training_job(**request)["TrainingJobArn"]
     name = request["TrainingJobName"]
     trained(name)
-    sagemaker.add_tags(ResourceArn=arn, Tags=[{"Key": "more", "Value": "yes"}])
+    sagemaker.add_tags(ResourceArn=arn, Tags=[{"Key": "unique-id", "Value": "a1b"}])
     assert sagemaker.list_tags(ResourceArn=arn)["Tags"] == [
-        {"Key": "commit", "Value": "abc"},
-        {"Key": "more", "Value": "yes"},
+        {"Key": "pipeline-execution-id", "Value": "3f2c:1"},
+        {"Key": "unique-id", "Value": "a1b"},
     ]
     listed = sagemaker.list_training_jobs(NameContains=name, StatusEquals="Completed")
     assert [job["TrainingJobArn"] for job in listed["TrainingJobSummaries"]] == [arn]
@@ -281,7 +281,7 @@ def test_rights_are_asked_for_one_by_one(new_job, role, acting):
     create = (["sagemaker:CreateTrainingJob"], jobs)
     tag = (["sagemaker:AddTags"], jobs)
     pass_role = (["iam:PassRole"], role)
-    tagged = {"Tags": [{"Key": "commit", "Value": "abc"}]}
+    tagged = {"Tags": [{"Key": "pipeline-execution-id", "Value": "3f2c:1"}]}
     for name, rights, missing in (
         ("may-nothing", [], "sagemaker:CreateTrainingJob"),
         ("may-create", [create, tag], "iam:PassRole"),
