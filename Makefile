@@ -15,7 +15,6 @@ TORCH_INDEX_URL ?=
 BIN := .venv/bin
 LAMBDAS := $(notdir $(wildcard lambda-code/Ethnicity-Pred-*))
 ZIPS := $(LAMBDAS:%=build/lambda/%.py.zip) build/lambda/byo-staging.zip
-VENDOR := build/vendor
 LAMBDA_SOURCES = $(shell find lambda-code -type f -not -name '*.pyc')
 STAGED = $(shell find model-code notebooks -type f -not -path '*/__pycache__/*')
 
@@ -24,7 +23,7 @@ export TORCH_INDEX_URL
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-dev setup-aws setup-lint setup-model lock format lint test test-unit \
+.PHONY: help setup setup-dev setup-aws setup-lint setup-model lock format openapi lint test test-unit \
 	test-contract test-model test-offline test-live test-hard check package-lambdas demo \
 	deploy-prep deploy-pipeline clean-up clean
 
@@ -48,10 +47,14 @@ setup-model: setup-dev # the container's own locked requirements, as the local b
 
 lock: setup-dev ## resolve every lock file afresh
 	$(BIN)/python scripts/lock.py
+	$(BIN)/python scripts/lock_requirements.py
 
 format: setup-dev ## format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+openapi: setup-dev ## export the API's definition from stack 2 into docs/openapi.yml
+	$(BIN)/python scripts/export_openapi.py
 
 lint: setup-lint ## check code, types, templates and Dockerfile
 	scripts/lint.sh
@@ -78,13 +81,8 @@ test-live: setup-dev $(ZIPS) ## in a real AWS account, which it changes and clea
 
 check: lint test ## what CI runs
 
-$(VENDOR)/.stamp: lambda-code/requirements.txt
-	rm -rf $(VENDOR)
-	$(BIN)/python -m pip install --quiet --require-hashes --no-compile --target $(VENDOR) -r $<
-	touch $@
-
-build/lambda/%.py.zip: $(LAMBDA_SOURCES) scripts/zip_lambda.py $(VENDOR)/.stamp
-	$(PYTHON) scripts/zip_lambda.py $@ lambda-code/$* lambda-code/common $(VENDOR)
+build/lambda/%.py.zip: $(LAMBDA_SOURCES) scripts/zip_lambda.py
+	$(PYTHON) scripts/zip_lambda.py $@ lambda-code/$* lambda-code/common
 
 build/lambda/byo-staging.zip: $(STAGED) scripts/draw_glyphs.py scripts/zip_staging.py
 	$(PYTHON) scripts/zip_staging.py $@

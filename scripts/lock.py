@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Resolves every requirements .in file into its .txt with hashes, for Python 3.11 to 3.13.
+"""Resolves every tool's requirements .in file into its .txt with hashes, for Python 3.11 to 3.13.
 
 Usage: lock.py [FILE.in …]   (all of them by default)
 """
@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-FOLDERS = ("scripts/requirements", "lambda-code")  # model-code resolves its own: see its README
+FOLDER = ROOT / "scripts/requirements"  # model-code has lock_requirements.py: torch is special
 COMPILE = ("uv", "pip", "compile", "--quiet", "--universal", "--generate-hashes")
 OPTIONS = ("--no-emit-index-url", "--no-header", "--python-version", "3.11")
 
@@ -19,7 +19,7 @@ OPTIONS = ("--no-emit-index-url", "--no-header", "--python-version", "3.11")
 def main() -> int:
     """Resolve the given files, or all; the exit code is uv's."""
     given = [Path(name).resolve() for name in sys.argv[1:]]
-    sources = given or [file for folder in FOLDERS for file in sorted((ROOT / folder).glob("*.in"))]
+    sources = given or sorted(FOLDER.glob("*.in"))
     for source in sources:
         target = source.with_suffix(".txt").relative_to(ROOT)
         print(target, flush=True)

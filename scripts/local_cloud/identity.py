@@ -41,7 +41,7 @@ def assume_service_role(
 def client(service: str, credentials: dict[str, str], region: str) -> Any:
     """Make a boto3 client that acts with these credentials against the local cloud."""
     with _making_clients:
-        return boto3.client(  # type: ignore[call-overload]
+        return boto3.client(
             service,
             endpoint_url=endpoint_url(),
             region_name=region,

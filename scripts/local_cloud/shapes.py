@@ -93,7 +93,7 @@ def _string(shape: Any, value: Any, path: str) -> Iterator[str]:
         yield f"{path} is {value!r}, which does not match {shape.metadata['pattern']}"
 
 
-def _number(kinds: tuple[type, ...]) -> Callable[[Any, Any, str], Iterator[str]]:
+def _number(kinds: Any) -> Callable[[Any, Any, str], Iterator[str]]:
     def check(shape: Any, value: Any, path: str) -> Iterator[str]:
         if not isinstance(value, kinds) or isinstance(value, bool):
             yield f"{path} is {type(value).__name__}, a number is needed"
