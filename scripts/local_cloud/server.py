@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from local_cloud import seams, strict
-from local_cloud.codebuild import CodeBuild
+from local_cloud.codebuild.service import CodeBuild
 from local_cloud.codecommit import CodeCommit
 from local_cloud.codecommit.git_http import GitHttp
-from local_cloud.codepipeline import CodePipeline
+from local_cloud.codepipeline.service import CodePipeline
 from local_cloud.ecr import Ecr
 from local_cloud.ecr.registry import Registry
 from local_cloud.front import StageFront

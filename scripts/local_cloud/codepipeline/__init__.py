@@ -11,7 +11,3 @@ An execution keeps the version that it started with until its end; on AWS an upd
 stage that it changes. A continued Lambda action is invoked again after two seconds
 (LOCAL_CLOUD_CONTINUE_SECONDS), on AWS after about half a minute. State is lost with the process.
 """
-
-from local_cloud.codepipeline.service import CodePipeline
-
-__all__ = ["CodePipeline"]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from local_cloud import seams
-from local_cloud.codebuild import CodeBuild
+from local_cloud.codebuild.service import CodeBuild
 from local_cloud.codecommit import CodeCommit
 from local_cloud.codepipeline import views
 from local_cloud.codepipeline.conductor import Conductor

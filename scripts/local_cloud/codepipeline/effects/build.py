@@ -7,7 +7,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from local_cloud.codebuild import CodeBuild, PipelineOrder
+from local_cloud.codebuild.service import CodeBuild, PipelineOrder
 from local_cloud.codepipeline.effects import denied, is_denied, message_of
 from local_cloud.codepipeline.model import ActionRun, Location, Result
 from local_cloud.codepipeline.work import ActionFailed, Work
