@@ -93,6 +93,7 @@ PRIVATE_PARTS = {
     "services.lambda_svc:_get_func_record_for_ref": "(function_ref)",
     "services.lambda_svc:function_policy_for_arn": "(resource_arn)",
     "services.lambda_svc:invoke_async_with_retry": "(func event)",
+    "services.sns:_topics": "AccountRegionScopedDict",
     "services.sts:register_session": "(access_key session)",
 }
 ECR_OPERATIONS = (

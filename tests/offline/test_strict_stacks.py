@@ -10,6 +10,7 @@ import time
 import urllib.error
 import urllib.request
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -293,53 +294,96 @@ def test_a_function_whose_zip_is_not_there_fails_the_stack(stack, bucket_name):
     assert "S3 Error Code: NoSuchKey" in stack.reasons()
 
 
-def test_an_alarm_tells_its_topic_and_the_topic_its_subscribers(cloud, stack):
-    name = f"alarm-{uuid.uuid4().hex[:8]}"
-    queue = {"Type": "AWS::SQS::Queue", "Properties": {"QueueName": name}}
-    subscription = {
-        "Type": "AWS::SNS::Subscription",
-        "Properties": {
-            "TopicArn": {"Ref": "Topic"},
-            "Protocol": "sqs",
-            "Endpoint": {"Fn::GetAtt": ["Queue", "Arn"]},
-        },
-    }
+@pytest.fixture
+def alarmed(cloud: RunningCloud) -> Callable[..., list[dict[str, Any]]]:
+    """Make an alarm, a topic and a queue behind it, set the alarm off; returns what arrives."""
+
+    def run(stack: Stack, key_statements: list[dict[str, Any]] | None = None) -> list[Any]:
+        name = f"alarm-{uuid.uuid4().hex[:8]}"
+        topic: dict[str, Any] = {"Type": "AWS::SNS::Topic", "Properties": {}}
+        resources = {"Topic": topic, **queue_behind_topic(name), "Alarm": alarm(name)}
+        if key_statements is not None:
+            policy = open_key_policy()
+            policy["Statement"] += key_statements
+            resources["Key"] = {"Type": "AWS::KMS::Key", "Properties": {"KeyPolicy": policy}}
+            topic["Properties"]["KmsMasterKeyId"] = {"Fn::GetAtt": ["Key", "Arn"]}
+        assert stack.create(resources) == "CREATE_COMPLETE"
+        [about] = cloud.client("cloudwatch").describe_alarms(AlarmNames=[name])["MetricAlarms"]
+        assert about["Threshold"] == 1
+        cloud.client("cloudwatch").set_alarm_state(
+            AlarmName=name, StateValue="ALARM", StateReason="test"
+        )
+        sqs = cloud.client("sqs")
+        url = sqs.get_queue_url(QueueName=name)["QueueUrl"]
+        messages = sqs.receive_message(QueueUrl=url, WaitTimeSeconds=1).get("Messages", [])
+        return [json.loads(json.loads(message["Body"])["Message"]) for message in messages]
+
+    return run
+
+
+def queue_behind_topic(name: str) -> Resources:
     lets_in = {
         "Effect": "Allow",
         "Principal": {"Service": "sns.amazonaws.com"},
         "Action": "sqs:SendMessage",
         "Resource": "*",
     }
-    policy = {
-        "Type": "AWS::SQS::QueuePolicy",
-        "Properties": {
-            "Queues": [{"Ref": "Queue"}],
-            "PolicyDocument": {"Version": "2012-10-17", "Statement": [lets_in]},
+    policy = {"Version": "2012-10-17", "Statement": [lets_in]}
+    return {
+        "Queue": {"Type": "AWS::SQS::Queue", "Properties": {"QueueName": name}},
+        "QueuePolicy": {
+            "Type": "AWS::SQS::QueuePolicy",
+            "Properties": {"Queues": [{"Ref": "Queue"}], "PolicyDocument": policy},
+        },
+        "Subscription": {
+            "Type": "AWS::SNS::Subscription",
+            "Properties": {
+                "TopicArn": {"Ref": "Topic"},
+                "Protocol": "sqs",
+                "Endpoint": {"Fn::GetAtt": ["Queue", "Arn"]},
+            },
         },
     }
-    alarm = {
-        "Type": "AWS::CloudWatch::Alarm",
-        "Properties": {
-            "AlarmName": name,
-            "Namespace": "Strict",
-            "MetricName": "Errors",
-            "Statistic": "Sum",
-            "Period": 60,
-            "EvaluationPeriods": 1,
-            "Threshold": 1,
-            "ComparisonOperator": "GreaterThanOrEqualToThreshold",
-            "AlarmActions": [{"Ref": "Topic"}],
-        },
+
+
+def alarm(name: str) -> dict[str, Any]:
+    properties = {
+        "AlarmName": name,
+        "Namespace": "Strict",
+        "MetricName": "Errors",
+        "Statistic": "Sum",
+        "Period": 60,
+        "EvaluationPeriods": 1,
+        "Threshold": 1,
+        "ComparisonOperator": "GreaterThanOrEqualToThreshold",
+        "AlarmActions": [{"Ref": "Topic"}],
     }
-    resources = {"Queue": queue, "Topic": {"Type": "AWS::SNS::Topic"}, "Policy": policy}
-    stack.create({**resources, "Subscription": subscription, "Alarm": alarm})
-    cloudwatch, sqs = cloud.client("cloudwatch"), cloud.client("sqs")
-    [about] = cloudwatch.describe_alarms(AlarmNames=[name])["MetricAlarms"]
-    assert about["Threshold"] == 1
-    cloudwatch.set_alarm_state(AlarmName=name, StateValue="ALARM", StateReason="test")
-    url = sqs.get_queue_url(QueueName=name)["QueueUrl"]
-    [message] = sqs.receive_message(QueueUrl=url, WaitTimeSeconds=5)["Messages"]
-    assert json.loads(json.loads(message["Body"])["Message"])["NewStateValue"] == "ALARM"
+    return {"Type": "AWS::CloudWatch::Alarm", "Properties": properties}
+
+
+def for_service(service: str, **condition: Any) -> dict[str, Any]:
+    return {
+        "Effect": "Allow",
+        "Principal": {"Service": service},
+        "Action": ["kms:Decrypt", "kms:GenerateDataKey"],
+        "Resource": "*",
+        **condition,
+    }
+
+
+def test_an_alarm_tells_its_topic_and_the_topic_its_subscribers(stack, alarmed):
+    [told] = alarmed(stack)
+    assert told["NewStateValue"] == "ALARM"
+
+
+def test_an_alarm_does_not_reach_a_topic_whose_key_it_may_not_use(cloud, stack, alarmed):
+    assert alarmed(stack, []) == []
+    assert "does not let CloudWatch in" in cloud.log.read_text()
+
+
+def test_an_alarm_reaches_a_topic_whose_key_it_may_use(stack, alarmed):
+    condition = {"StringEquals": {"aws:SourceAccount": ACCOUNT}}
+    assert alarmed(stack, [for_service("cloudwatch.amazonaws.com", Condition=condition)])
 
 
 def test_capabilities_are_asked_for_one_by_one(cloud, refusal):

@@ -18,6 +18,7 @@ from local_cloud.strict import (
     openapi,
     s3,
     s3_bucket,
+    topics,
 )
 
 MODULES = (
@@ -31,6 +32,7 @@ MODULES = (
     api_deployments,
     apigateway,
     events,
+    topics,
     cloudformation,
     logs,
 )

@@ -25,6 +25,11 @@ def _remember(known: Callable[..., None]) -> Callable[..., None]:
     return strict
 
 
+def access_key() -> str:
+    """Return the access key of the request in hand; empty for a call inside the cloud."""
+    return _access_key.get()
+
+
 def require(action: str, resource: str, **context: str) -> None:
     """Raise AccessDeniedException unless the caller may do this, too."""
     if refused := seams.denial(_access_key.get(), action, resource, dict(context)):

@@ -13,7 +13,7 @@ from typing import Any
 
 from local_cloud import seams
 from local_cloud.errors import ApiError
-from local_cloud.strict import caller
+from local_cloud.strict import caller, topics
 from local_cloud.strict import seams as private
 
 logger = logging.getLogger("local_cloud")
@@ -66,6 +66,8 @@ def _only_where_allowed(known: Callable[..., Any]) -> Callable[..., Any]:
 def _lets_in(target_arn: str, action: str, rule: dict[str, Any]) -> bool:
     account, _ = seams.account_and_region()
     context = {"aws:SourceArn": rule.get("Arn", ""), "aws:SourceAccount": account}
+    if action == "sns:Publish":  # where EventBridge names the rule, and no account
+        return topics.lets_in(target_arn, PRINCIPAL, **{"aws:SourceArn": context["aws:SourceArn"]})
     policy = private.resource_policy(_service({"Arn": target_arn}), target_arn)
     return private.service_allowed(policy, PRINCIPAL, action, target_arn, context)
 

@@ -41,14 +41,16 @@ def require_use(
         raise ApiError(f"KMS.{fault['__type']}", fault["message"])
 
 
-def service_may_use(reference: str, service: str, encryption_context: dict[str, str]) -> bool:
+def service_may_use(
+    reference: str, service: str, encryption_context: dict[str, str], **source: str
+) -> bool:
     """Say whether the key's own policy lets a service principal encrypt and decrypt with it."""
     record = private.KMS_RESOLVE_KEY(reference)
     if record is None:
         return False
-    context = {
-        f"kms:encryptioncontext:{key}".lower(): value for key, value in encryption_context.items()
-    }
+    context = dict(source)
+    for name, value in encryption_context.items():
+        context[f"kms:EncryptionContext:{name}"] = value
     return all(
         private.service_allowed(record.get("Policy"), service, action, record["Arn"], context)
         for action in ("kms:GenerateDataKey", "kms:Decrypt")

@@ -20,11 +20,13 @@ from ministack import app
 from ministack.core import iam_actions, iam_evaluator, lambda_runtime, responses
 from ministack.services import (
     apigateway_v1,
+    cloudwatch,
     cloudwatch_logs,
     eventbridge,
     kms,
     lambda_svc,
     s3,
+    sns,
     sts,
 )
 from ministack.services.cloudformation import engine, provisioners
@@ -129,6 +131,11 @@ LOGS_PUT_EVENTS = Seam(cloudwatch_logs, "_put_log_events", "data")
 EVENTS_PUT_TARGETS = Seam(eventbridge, "_put_targets", "data")
 EVENTS_INVOKE_TARGET = Seam(eventbridge, "_invoke_target", "target event rule view")
 EVENTS_TO_LAMBDA = Seam(eventbridge, "_dispatch_to_lambda", "arn payload")
+
+# SNS and the alarms that speak to it
+SNS_PUBLISH = Seam(sns, "_publish", "params")
+SNS_ERROR = Seam(sns, "_error", "code message status")
+ALARM_ACTIONS = Seam(cloudwatch, "_dispatch_alarm_actions", "alarm old_state new_state reason")
 
 # CloudFormation
 CFN_COMPOSE_NODE = Seam(engine.CfnLoader, "compose_node", "self parent index")
@@ -265,6 +272,12 @@ def function_policy(function_arn: str) -> dict[str, Any] | None:
     """Return a function's resource policy, None if there is no such function."""
     found: tuple[dict, str] | None = lambda_svc.function_policy_for_arn(function_arn)
     return found[0] if found else None
+
+
+def topic_attributes(arn: str) -> dict[str, Any] | None:
+    """Return ministack's own attributes of a topic, writable; None if there is no such topic."""
+    topic = sns._topics.get(arn)
+    return topic["attributes"] if topic else None
 
 
 def resource_policy(service: str, arn: str) -> Any:
