@@ -24,7 +24,8 @@ REGION = "us-east-1"
 ACCOUNT = "000000000000"
 HOST = "127.0.0.1"
 KEPT_VARIABLES = ("PATH", "LANG", "LC_ALL", "TMPDIR", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
-PIP_PREFIXES = ("PIP_",)  # the docker front end installs requirements as the user's pip would
+# The docker front end installs requirements as the user's pip would; LOCAL_CLOUD_ are our settings.
+KEPT_PREFIXES = ("PIP_", "LOCAL_CLOUD_")
 
 
 class LocalCloudError(RuntimeError):
@@ -44,7 +45,7 @@ def scrubbed_environment(home: Path) -> dict[str, str]:
     kept = {
         name: value
         for name, value in os.environ.items()
-        if name in KEPT_VARIABLES or name.startswith(PIP_PREFIXES)
+        if name in KEPT_VARIABLES or name.startswith(KEPT_PREFIXES)
     }
     return {
         **kept,
@@ -85,7 +86,7 @@ class RunningCloud:
 
     def start(self, timeout_s: float = 60) -> None:
         """Start the server and return once it answers."""
-        self._refuse_a_taken_port()
+        self.refuse_a_taken_port()
         self.state.mkdir(parents=True, exist_ok=True)
         environment = scrubbed_environment(self.state) | {
             "AWS_ACCESS_KEY_ID": self.access_key,
@@ -139,7 +140,8 @@ class RunningCloud:
             "AWS_DEFAULT_REGION": REGION,
         }
 
-    def _refuse_a_taken_port(self) -> None:
+    def refuse_a_taken_port(self) -> None:
+        """Raise LocalCloudError if somebody listens on the port already."""
         with socket.socket() as probe:
             if probe.connect_ex((HOST, self.port)) == 0:
                 raise LocalCloudError(
