@@ -223,4 +223,4 @@ def typed(shape: Any, value: Any) -> Any:
 
 def _call() -> Call:
     account, region = seams.account_and_region()
-    return Call(caller._access_key.get(), account, region)
+    return Call(caller.access_key(), account, region)

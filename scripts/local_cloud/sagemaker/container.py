@@ -41,6 +41,9 @@ class Container:
                     pass_fds=(theirs,),
                     process_group=0,
                 )
+        except BaseException:
+            os.close(self._status)
+            raise
         finally:
             os.close(theirs)
         with _lock:

@@ -92,6 +92,7 @@ class Endpoint:
     def delete(self, now: float) -> None:
         """Begin to take the endpoint down."""
         self._enter("Deleting", now)
+        self._unseen = ""
 
     def describe(self) -> dict[str, Any]:
         """Return DescribeEndpoint's answer; the first after a change never shows its end.

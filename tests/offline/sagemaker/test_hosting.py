@@ -13,6 +13,8 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from .conftest import until
+
 SERVERLESS = {"MemorySizeInMB": 2048, "MaxConcurrency": 1}
 
 
@@ -38,7 +40,9 @@ def refused(call, **arguments) -> tuple[str, str]:
     return error["Code"], error["Message"]
 
 
-def test_an_endpoint_comes_into_service_and_answers(hosting, sagemaker, runtime, settled, image):
+def test_an_endpoint_comes_into_service_and_answers(
+    aws, hosting, sagemaker, runtime, settled, image
+):
     config = hosting.config({"version": "1"})
     name = hosting.endpoint(config)
     assert sagemaker.describe_endpoint(EndpointName=name)["EndpointStatus"] == "Creating"
@@ -53,6 +57,24 @@ def test_an_endpoint_comes_into_service_and_answers(hosting, sagemaker, runtime,
     assert (told["version"], told["bytes"]) == ("1", 5)
     assert (told["content_type"], told["accept"]) == ("text/csv", "application/json")
     assert "AWS_SESSION_TOKEN" in told["environment"]
+    group = f"/aws/sagemaker/Endpoints/{name}"
+    (stream,) = until(
+        lambda: aws.client("logs").describe_log_streams(logGroupName=group),
+        lambda found: found["logStreams"],
+    )["logStreams"]
+    assert stream["logStreamName"].startswith("AllTraffic/i-")
+    of_this = [{"Name": "EndpointName", "Value": name}]
+    metrics = until(
+        lambda: aws.client("cloudwatch").list_metrics(Dimensions=of_this),
+        lambda found: found["Metrics"],
+    )["Metrics"]
+    assert {metric["MetricName"] for metric in metrics} == {
+        "Invocations",
+        "Invocation4XXErrors",
+        "Invocation5XXErrors",
+        "InvocationModelErrors",
+        "ModelLatency",
+    }
     sagemaker.delete_endpoint(EndpointName=name)
     assert refused(ask, runtime=runtime, name=name)[0] == "ValidationError"
 
