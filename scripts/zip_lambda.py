@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """Zip one Lambda function, byte for byte the same from the same sources.
 
-usage: zip_lambda.py OUT.py.zip FUNCTION_FOLDER COMMON_FOLDER [VENDOR_FOLDER]
+usage: zip_lambda.py OUT.py.zip FUNCTION_FOLDER COMMON_FOLDER
 
-The function's files stand at the root of the zip and so do vendored packages, the common package
-in a folder beside them. OUT's stem, the folder's name and the handler's file name must agree:
-Lambda finds the handler by it ("Ethnicity-Pred-TrainModel.lambda_handler"), people find the zip.
+The function's files stand at the root of the zip, the common package in a folder beside them.
+OUT's stem, the folder's name and the handler's file name must agree: Lambda finds the handler by
+it ("Ethnicity-Pred-TrainModel.lambda_handler"), and people find the zip.
 """
 
 from __future__ import annotations
@@ -17,13 +17,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the oldest date that a zip can hold
-LEFT_OUT = {"__pycache__", ".DS_Store", ".mypy_cache", ".ruff_cache", ".stamp", "bin"}
+LEFT_OUT = {"__pycache__", ".DS_Store", ".mypy_cache", ".ruff_cache"}
 
 
-def members(function: Path, common: Path, vendor: Path | None) -> Iterator[tuple[str, Path]]:
+def members(function: Path, common: Path) -> Iterator[tuple[str, Path]]:
     """Yield (name in the zip, file) of all that the function needs."""
-    folders = [(function, ""), (common, f"{common.name}/")]
-    for folder, prefix in [*folders, (vendor, "")] if vendor else folders:
+    for folder, prefix in ((function, ""), (common, f"{common.name}/")):
         for path in folder.rglob("*"):
             inside = path.relative_to(folder)
             if path.is_file() and not LEFT_OUT.intersection(inside.parts):
@@ -44,13 +43,13 @@ def write_zip(out: Path, files: Mapping[str, Path]) -> None:
     unfinished.replace(out)
 
 
-def zip_lambda(out: Path, function: Path, common: Path, vendor: Path | None = None) -> None:
+def zip_lambda(out: Path, function: Path, common: Path) -> None:
     """Write a function's zip, or leave with what is wrong about its names."""
     handler = f"{function.name}.py"
     if out.name != f"{handler}.zip" or not (function / handler).is_file():
         raise SystemExit(f"{out.name} must be made of {handler} in {function}/, as {handler}.zip")
     files: dict[str, Path] = {}
-    for name, path in members(function, common, vendor):
+    for name, path in members(function, common):
         if name in files:
             raise SystemExit(f"{out.name}: both {files[name]} and {path} would be {name}")
         files[name] = path
@@ -62,9 +61,8 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     for name in ("out", "function", "common"):
         parser.add_argument(name, type=Path)
-    parser.add_argument("vendor", type=Path, nargs="?")
     given = parser.parse_args(arguments)
-    zip_lambda(given.out, given.function, given.common, given.vendor)
+    zip_lambda(given.out, given.function, given.common)
     return 0
 
 
