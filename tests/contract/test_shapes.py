@@ -70,6 +70,15 @@ def test_what_aws_would_refuse_is_named(changed, named):
     assert any(named in fault for fault in found), found
 
 
+def test_a_list_of_nothing_is_refused_in_a_request_and_no_fault_of_an_answer():
+    nothing = {"ids": []}
+    assert faults("codebuild", "BatchGetBuilds", nothing) == [
+        "ids (items) is 0, at least 1 is needed"
+    ]
+    listing = service_model("codebuild").operation_model("ListBuildsForProject")
+    assert response_faults(listing, nothing) == []
+
+
 def test_every_fault_is_named_at_once():
     found = faults("sagemaker", "CreateTrainingJob", training_job(RoleArn=None, Colour="red"))
     assert len(found) == 2
