@@ -29,7 +29,7 @@ def main() -> int:
     options = _arguments()
     try:
         names, aws = Names(options.unique_id), Aws()
-        finder = Finder(aws, names, (options.prep_stack, options.pipeline_stack))
+        finder = Finder(aws, names, {options.prep_stack: 1, options.pipeline_stack: 2})
         say(f"Account {aws.caller['Account']}, {aws.region}, as {aws.caller['Arn']}")
         found = finder.look()
     except (ValueError, BotoCoreError, ClientError) as error:

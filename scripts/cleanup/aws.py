@@ -10,7 +10,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 # Throttling is to be expected of an account with much to list and to delete.
-CONFIG = Config(retries={"mode": "adaptive", "max_attempts": 8})
+CONFIG = Config(retries={"mode": "adaptive", "max_attempts": 5})
 
 _GONE = frozenset(
     {

@@ -22,7 +22,6 @@ CALLS: dict[Deed, tuple[str, str, str]] = {
     ("stop", "build"): ("codebuild", "stop_build", "id"),
     ("delete", "endpoint config"): ("sagemaker", "delete_endpoint_config", "EndpointConfigName"),
     ("delete", "model"): ("sagemaker", "delete_model", "ModelName"),
-    ("delete", "model card"): ("sagemaker", "delete_model_card", "ModelCardName"),
     ("delete", "model package"): ("sagemaker", "delete_model_package", "ModelPackageName"),
     ("delete", "model package group"): (
         "sagemaker",
@@ -88,7 +87,6 @@ class Effects:
             **{deed: self._call(*call) for deed, call in CALLS.items()},
             **{deed: self._drive(drive) for deed, drive in DRIVES.items()},
             ("stop", "pipeline execution"): self._stop_execution,
-            ("empty", "image repository"): self._empty_images,
             ("delete", "image repository"): self._delete_images,
             ("empty", "working bucket"): lambda r: empty_bucket(self.aws.client("s3"), r.name),
             ("delete", "working bucket"): lambda r: delete_bucket(self.aws.client("s3"), r.name),
@@ -128,18 +126,8 @@ class Effects:
             hold=lambda status: status == "Stopping",
         )
 
-    def _empty_images(self, repository: Resource) -> None:
-        listed = self.aws.pages("ecr", "list_images", "imageIds", repositoryName=repository.name)
-        digests = sorted({image["imageDigest"] for image in listed if "imageDigest" in image})
-        for at in range(0, len(digests), 100):  # ECR takes a hundred at once
-            answer = self.aws.client("ecr").batch_delete_image(
-                repositoryName=repository.name,
-                imageIds=[{"imageDigest": digest} for digest in digests[at : at + 100]],
-            )
-            if failures := answer.get("failures"):
-                raise RuntimeError(f"{len(failures)} images stay: {failures[0]['failureReason']}")
-
     def _delete_images(self, repository: Resource) -> None:
+        """Delete a repository with its images, as its stack would have done."""
         self.aws.client("ecr").delete_repository(repositoryName=repository.name, force=True)
 
     def _delete_log_stream(self, stream: Resource) -> None:

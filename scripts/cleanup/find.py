@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -20,7 +20,7 @@ RUNNING_EXECUTION = {"InProgress", "Stopping"}
 class Finder:
     """Looks again and again; what a deleted stack was made of is remembered between the looks."""
 
-    def __init__(self, aws: Aws, names: Names, stack_names: Iterable[str]) -> None:
+    def __init__(self, aws: Aws, names: Names, stack_names: Mapping[str, int]) -> None:
         self.aws = aws
         self.names = names
         self.stacks = Stacks(aws, names, stack_names)
@@ -115,13 +115,11 @@ class Finder:
     def _repository(self) -> Iterator[Resource]:
         client = self.aws.client("codecommit")
         listed = self.aws.pages("codecommit", "list_repositories", "repositories")
-        names = [r["repositoryName"] for r in listed]
-        for at in range(0, len(names), 25):
-            batch = client.batch_get_repositories(repositoryNames=names[at : at + 25])
-            for repository in batch["repositories"]:
-                if repository.get("repositoryDescription") == self.names.repository_description:
-                    name, id = repository["repositoryName"], repository["repositoryId"]
-                    yield Resource("repository", name, stack=self.stacks.owner(name, id))
+        for item in listed:
+            name, id = item["repositoryName"], item["repositoryId"]
+            repository = client.get_repository(repositoryName=name)["repositoryMetadata"]
+            if repository.get("repositoryDescription") == self.names.repository_description:
+                yield Resource("repository", name, stack=self.stacks.owner(name, id))
 
     def _logs(self) -> Iterator[Resource]:
         groups = {g["logGroupName"] for g in self._log_groups()}

@@ -27,7 +27,6 @@ class SageMaker:
             "models": self._models,
             "training jobs": self._training_jobs,
             "model packages": self._model_packages,
-            "model cards": self._model_cards,
             "notebook instances": self._notebook,
         }
 
@@ -68,11 +67,6 @@ class SageMaker:
             for package in packages:
                 label = f"{name}/{package['ModelPackageVersion']}"
                 yield Resource("model package", label, package["ModelPackageArn"])
-
-    def _model_cards(self) -> Iterator[Resource]:
-        for item in self._pages("list_model_cards", "ModelCardSummaries"):
-            if self.names.is_registered(item["ModelCardName"]):
-                yield Resource("model card", item["ModelCardName"])
 
     def _notebook(self) -> Iterator[Resource]:
         name = self.names.notebook

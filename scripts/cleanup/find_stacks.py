@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -15,10 +15,10 @@ from cleanup.plan import Resource
 class Stacks:
     """The stacks of one UniqueID, whatever they are called, and the ones deleted lately."""
 
-    def __init__(self, aws: Aws, names: Names, stack_names: Iterable[str]) -> None:
+    def __init__(self, aws: Aws, names: Names, stack_names: Mapping[str, int]) -> None:
         self.aws = aws
         self.names = names
-        self.stack_names = frozenset(stack_names)  # under which deleted ones are looked up
+        self.stack_names = stack_names  # name → 1 or 2; deleted stacks are looked up by these
         self.api_ids: set[str] = set()
         self.log_roles: set[str] = set()
         self.keys: set[str] = set()
@@ -29,8 +29,8 @@ class Stacks:
         """Yield the stacks that exist, and remember what they and deleted ones are made of."""
         self._owners.clear()
         for stack in self.aws.pages("cloudformation", "describe_stacks", "Stacks"):
-            number = stack_number(stack.get("Description", ""))
-            if number and self._is_ours(stack):
+            number = self._number(stack)
+            if number:
                 self._remember(stack["StackId"], stack["StackName"])
                 yield Resource(
                     f"stack {number}", stack["StackName"], stack["StackId"], stack["StackStatus"]
@@ -39,17 +39,20 @@ class Stacks:
 
     def owner(self, *identifiers: str) -> str:
         """Return the name of the stack that holds a resource of one of these names or ids."""
-        return next((self._owners[i] for i in identifiers if i in self._owners), "")
+        known = (self._owners.get(identifier.lower()) for identifier in identifiers)
+        return next(filter(None, known), "")
 
     def remember_api(self, api_id: str) -> None:
         """Note an API whose log groups will be ours when it is gone."""
         self.api_ids.add(api_id)
 
-    def _is_ours(self, stack: dict[str, Any]) -> bool:
-        parameters = {
-            p["ParameterKey"]: p.get("ParameterValue") for p in stack.get("Parameters", [])
-        }
-        return parameters.get("UniqueID") == self.names.unique_id
+    def _number(self, stack: dict[str, Any]) -> int | None:
+        """Return 1 or 2 for a stack of ours, by its name or its template's description."""
+        given = {p["ParameterKey"]: p.get("ParameterValue") for p in stack.get("Parameters", [])}
+        if given.get("UniqueID") != self.names.unique_id:
+            return None
+        by_name = self.stack_names.get(stack["StackName"])
+        return by_name or stack_number(stack.get("Description", ""))
 
     def _remember_deleted(self) -> None:
         """CloudFormation tells of a deleted stack for 90 days, by its id."""
@@ -69,7 +72,7 @@ class Stacks:
                 (stack,) = client.describe_stacks(StackName=stack_id)["Stacks"]
             except ClientError:
                 continue  # forgotten by now
-            if stack_number(stack.get("Description", "")) and self._is_ours(stack):
+            if self._number(stack):
                 self._remember(stack_id, "")
 
     def _remember(self, stack_id: str, owner: str) -> None:
@@ -82,8 +85,9 @@ class Stacks:
         for resource in resources:
             physical = resource.get("PhysicalResourceId", "")
             if owner and resource["ResourceStatus"] != "DELETE_COMPLETE":
-                self._owners[physical] = owner
-                self._owners[physical.rsplit("/", 1)[-1]] = owner  # some types give their ARN
+                # Some types give their ARN, and SageMaker's ARNs are in lower case.
+                for identifier in (physical, physical.rsplit("/", 1)[-1]):
+                    self._owners[identifier.lower()] = owner
             if resource["ResourceType"] == "AWS::ApiGateway::RestApi":
                 self.api_ids.add(physical)
             if resource["ResourceType"] == "AWS::KMS::Key":

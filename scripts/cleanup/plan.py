@@ -67,11 +67,9 @@ RULES = (
     Rule("stop", "training job", only=ACTIVE_JOB),
     Rule("delete", "endpoint config", needs=(("delete", "endpoint"),)),
     Rule("delete", "model", needs=(("delete", "endpoint"),)),
-    Rule("delete", "model card"),
     Rule("delete", "model package"),
     Rule("delete", "model package group", needs=(("delete", "model package"),)),
     Rule("delete", "training job", needs=(("stop", "training job"),)),
-    Rule("empty", "image repository", needs=(("delete", "endpoint"), ("stop", "training job"))),
     Rule("stop", "notebook", unless=STILL),
     Rule("empty", "working bucket", with_stack=True),
     Rule(
@@ -80,7 +78,6 @@ RULES = (
         needs=(
             ("delete", "endpoint"),
             ("stop", "training job"),
-            ("empty", "image repository"),
             ("empty", "working bucket"),
         ),
     ),

@@ -1,5 +1,6 @@
 """What clean-up takes for its own, and what it leaves alone."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from cleanup.names import (
     is_execution_log,
     stack_number,
 )
+from cleanup.plan import KINDS
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -158,3 +160,19 @@ def resolved(value, unique_id):
     """Return a property's text with UniqueID put in, '' for what is no text."""
     text = value[0] if isinstance(value, list) else value
     return text.replace("${UniqueID}", unique_id) if isinstance(text, str) else ""
+
+
+CREATED = {
+    "sagemaker:CreateEndpoint": "endpoint",
+    "sagemaker:CreateEndpointConfig": "endpoint config",
+    "sagemaker:CreateModel": "model",
+    "sagemaker:CreateModelPackage": "model package",
+    "sagemaker:CreateModelPackageGroup": "model package group",
+    "sagemaker:CreateTrainingJob": "training job",
+}
+
+
+def test_whatever_the_pipeline_may_create_in_sagemaker_clean_up_can_delete():
+    granted = set(re.findall(r"sagemaker:Create\w+", (ROOT / "02-build-pipeline.yml").read_text()))
+    assert granted <= CREATED.keys()
+    assert {CREATED[action] for action in granted} <= KINDS

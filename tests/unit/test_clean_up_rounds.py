@@ -10,7 +10,7 @@ from cleanup.waiting import StillThere, Waiter
 
 ENDPOINT = Resource("endpoint", "ethnicity-pred-dev-kmm", status="InService")
 MODEL = Resource("model", "ethnicity-pred-kmm-1")
-CARD = Resource("model card", "ethnicity-pred-kmm")
+STREAM = Resource("log stream", "ethnicity-pred-kmm/algo-1")
 STACK_1 = Resource("stack 1", "prep")
 STACK_2 = Resource("stack 2", "pipeline")
 DATA = Resource("kept bucket", "data", stack="pipeline")
@@ -50,12 +50,12 @@ def test_everything_goes_in_one_go():
 
 
 def test_a_failure_keeps_what_leans_on_it_and_nothing_else():
-    account = Account(ENDPOINT, MODEL, CARD, STACK_1, STACK_2, DATA, KEY)
+    account = Account(ENDPOINT, MODEL, STREAM, STACK_1, STACK_2, DATA, KEY)
     account.refuses = {("delete", "endpoint")}
     outcome = account.clean()
     assert not outcome.is_clean
     assert set(outcome.left.to_delete) == {ENDPOINT, MODEL, STACK_1, STACK_2, DATA, KEY}
-    assert CARD not in account.resources
+    assert STREAM not in account.resources
     reasons = {f.step.resource: f.reason for f in outcome.failures}
     assert "AccessDenied" in reasons[ENDPOINT]
     assert reasons[STACK_2] == "not tried, for this failed: delete endpoint"
