@@ -51,6 +51,7 @@ PRIVATE_PARTS = {
     "core.router:SERVICE_PATTERNS": "dict",
     "core.router:extract_access_key_id": "(headers query_params)",
     "services.apigateway_v1:_GatewayError": "(response_type message error_type)",
+    "services.apigateway_v1:_account_settings": "AccountRegionScopedDict",
     "services.apigateway_v1:_delete_rest_api": "(api_id)",
     "services.apigateway_v1:_deployments_v1": "AccountRegionScopedDict",
     "services.apigateway_v1:_request_validators": "AccountRegionScopedDict",

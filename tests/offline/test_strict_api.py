@@ -16,7 +16,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
-from local_cloud.launcher import REGION, RunningCloud
+from local_cloud.launcher import ACCOUNT, REGION, RunningCloud
 
 CAPABILITIES = ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"]
 CODE = """
@@ -324,6 +324,30 @@ def test_a_call_signed_for_the_apis_own_host_is_verified_as_such(cloud, signed_a
     assert post("/signed/predict", ASK, admin, Host=host)[0] == 200
     wrong = Credentials(cloud.access_key, "not-the-secret")
     assert post("/signed/predict", ASK, wrong, Host=host)[0] == 403
+
+
+def test_a_stage_that_logs_needs_a_role_and_then_logs(cloud, deploy, make_role, post):
+    group = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:/strict/api"
+    line = '{"status": "$context.status", "path": "$context.path", "why": "$context.error.message"}'
+    body = template("logged")
+    setting = {"DestinationArn": group, "Format": line}
+    body["Resources"]["Api"]["Properties"]["AccessLogSetting"] = setting
+    with pytest.raises(Exception, match=r"ROLLBACK|Failed"):
+        deploy("strict-api-without-role", body, ApiAuthorization="NONE")
+    write = {"Effect": "Allow", "Action": "logs:*", "Resource": "*"}
+    role = make_role("api-logger", write, trusts="apigateway.amazonaws.com")
+    account = {"Type": "AWS::ApiGateway::Account", "Properties": {"CloudWatchRoleArn": role}}
+    body["Resources"] |= {"Account": account}
+    body["Resources"]["Api"]["DependsOn"] = "Account"
+    body["Resources"]["Api"]["Properties"]["Tags"] = {"log-role": {"Ref": "Account"}}
+    deploy("strict-api-with-role", body, ApiAuthorization="NONE")
+    post("/logged/predict", ASK)
+    post("/logged/predict", {})
+    events = cloud.client("logs").filter_log_events(logGroupName="/strict/api")["events"]
+    told = [json.loads(event["message"]) for event in events]
+    assert [entry["status"] for entry in told] == ["200", "400"]
+    assert {entry["path"] for entry in told} == {"/logged/predict"}
+    assert told[0]["why"] == "-"
 
 
 def test_s3_keeps_the_paths_that_are_signed_for_it(cloud, signed_api):

@@ -57,6 +57,23 @@ def test_an_unsigned_request_is_refused(cloud):
     assert refused.value.code == 403
 
 
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/_ministack/reset"),
+        ("POST", "/_ministack/config"),
+        ("GET", "/_ministack/sqs/messages?QueueUrl=any"),
+        ("GET", "/_ministack/ses/messages"),
+        ("GET", "/_ministack/sns/sms-messages"),
+    ],
+)
+def test_a_back_door_of_the_emulator_is_shut(cloud, method, path):
+    request = urllib.request.Request(cloud.url + path, method=method)
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(request)
+    assert refused.value.code in {403, 404, 405}
+
+
 def test_it_listens_on_the_loopback_address_alone(cloud):
     addresses = {info[4][0] for info in socket.getaddrinfo(socket.gethostname(), None)}
     listening = Path("/proc/net/tcp")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from local_cloud import lambda_runtime
 from local_cloud.strict import (
+    access_logs,
     api_deployments,
     apigateway,
     authentication,
@@ -31,6 +32,7 @@ MODULES = (
     openapi,
     api_deployments,
     apigateway,
+    access_logs,
     events,
     topics,
     cloudformation,

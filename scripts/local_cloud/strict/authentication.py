@@ -26,6 +26,17 @@ def install() -> None:
     private.PIN_SIGNED_REQUEST.wrap(_pin_every_key)
     private.APP_PIN_SIGNED_REQUEST.wrap(_pin_every_key)
     private.CONDITION_KEY.wrap(_secure_transport)
+    for door in private.ADMIN_DOORS:
+        door.wrap(_closed)
+
+
+def _closed(_known: Callable[..., Any]) -> Callable[..., Any]:
+    """Shut a door that anybody, a web page included, could reset or read the cloud by."""
+
+    async def strict(*_arguments: Any) -> None:
+        return None
+
+    return strict
 
 
 def _only_administrator(_known: Callable[[str], bool]) -> Callable[[str], bool]:

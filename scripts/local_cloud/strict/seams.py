@@ -74,6 +74,15 @@ PRINCIPAL_MATCHES = Seam(iam_evaluator, "_principal_matches", "principal caller_
 PIN_CALLER = Seam(iam_evaluator, "pin_request_caller", "headers query_params")
 CONDITION_KEY = Seam(iam_evaluator, "_resolve_condition_key", "key ctx")
 
+# Doors of ministack's own that ask for no credentials
+ADMIN_DOORS = (
+    Seam(app, "_handle_admin_reset", "path method query_params"),
+    Seam(app, "_handle_admin_config_request", "path method body"),
+    Seam(app, "_handle_sqs_messages_request", "method path headers query_params"),
+    Seam(app, "_handle_ses_messages_request", "method path headers query_params"),
+    Seam(app, "_handle_sns_sms_messages_request", "method path headers query_params"),
+)
+
 # S3
 S3_DISPATCH = Seam(s3, "_dispatch", "method bucket key headers body query_params")
 S3_ERROR = Seam(s3, "_error", "code message status resource extra headers")
@@ -178,6 +187,12 @@ API_ENFORCE = Seam(
     "_enforce_execute_api",
     "api_id stage method execute_path headers query_params iam_action",
 )
+API_HANDLE = Seam(
+    app,
+    "_handle_execute_api_request",
+    "host path method headers body query_params raw_path raw_query_string",
+)
+API_URL = Seam(app, "_parse_execute_api_url", "host path")
 API_DEPLOYED_PARTS = ("_resources", "_models", "_request_validators")
 API_PARTS = (*API_DEPLOYED_PARTS, "_authorizers_v1", "_gateway_responses")
 
@@ -186,6 +201,12 @@ def rest_api(api_id: str) -> dict[str, Any]:
     """Return ministack's own record of a REST API; writable."""
     record: dict[str, Any] = apigateway_v1._rest_apis[api_id]
     return record
+
+
+def api_log_role() -> str | None:
+    """Return the role with which API Gateway logs in this account and region, None if unset."""
+    settings: dict[str, str] = apigateway_v1._account_settings.get("settings") or {}
+    return settings.get("cloudwatchRoleArn")
 
 
 def rest_api_methods(api_id: str) -> Iterator[tuple[str, str, dict[str, Any]]]:
@@ -364,4 +385,5 @@ def kms_grants() -> list[dict[str, Any]]:
 
 def every_seam() -> dict[str, Seam]:
     """Return every entry of this table by name."""
-    return {name: value for name, value in globals().items() if isinstance(value, Seam)}
+    named = {name: value for name, value in globals().items() if isinstance(value, Seam)}
+    return named | {f"ADMIN_DOORS{door.attribute}": door for door in ADMIN_DOORS}
