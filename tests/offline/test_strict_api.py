@@ -31,7 +31,8 @@ def handler(event, context):
     if name == "malformed":
         return {"predict": "Round"}
     identity = event["requestContext"]["identity"]
-    seen = {"stage": event["requestContext"]["stage"], "path": event["path"], "name": name}
+    asked = event["requestContext"]
+    seen = {"stage": asked["stage"], "path": event["path"], "name": name, "id": asked["requestId"]}
     return {"statusCode": 200, "body": json.dumps({**seen, "caller": identity.get("userArn")})}
 """
 WORDS = {
@@ -328,7 +329,10 @@ def test_a_call_signed_for_the_apis_own_host_is_verified_as_such(cloud, signed_a
 
 def test_a_stage_that_logs_needs_a_role_and_then_logs(cloud, deploy, make_role, post):
     group = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:/strict/api"
-    line = '{"status": "$context.status", "path": "$context.path", "why": "$context.error.message"}'
+    line = (
+        '{"status": "$context.status", "path": "$context.path", "id": "$context.requestId", '
+        '"why": "$context.error.message"}'
+    )
     body = template("logged")
     setting = {"DestinationArn": group, "Format": line}
     body["Resources"]["Api"]["Properties"]["AccessLogSetting"] = setting
@@ -341,13 +345,13 @@ def test_a_stage_that_logs_needs_a_role_and_then_logs(cloud, deploy, make_role, 
     body["Resources"]["Api"]["DependsOn"] = "Account"
     body["Resources"]["Api"]["Properties"]["Tags"] = {"log-role": {"Ref": "Account"}}
     deploy("strict-api-with-role", body, ApiAuthorization="NONE")
-    post("/logged/predict", ASK)
+    _, seen = post("/logged/predict", ASK)
     post("/logged/predict", {})
     events = cloud.client("logs").filter_log_events(logGroupName="/strict/api")["events"]
     told = [json.loads(event["message"]) for event in events]
     assert [entry["status"] for entry in told] == ["200", "400"]
     assert {entry["path"] for entry in told} == {"/logged/predict"}
-    assert told[0]["why"] == "-"
+    assert (told[0]["why"], told[0]["id"]) == ("-", seen["id"])
 
 
 def test_s3_keeps_the_paths_that_are_signed_for_it(cloud, signed_api):

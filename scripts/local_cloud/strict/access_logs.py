@@ -120,12 +120,14 @@ def _write(api_id: str, stage: str, setting: dict[str, str], facts: dict[str, st
     arn = f"{setting['destinationArn'].removesuffix(':*')}:log-stream:{stream}"
     try:
         key = _session_key(str(private.api_log_role()), int(time.time() // SESSION_S))
-        if refused := private.denial_as(key, "logs:PutLogEvents", arn):
-            raise ApiError(*refused)
     except ApiError as refused:
-        logger.warning("API %s: no access log, as on AWS: %s", api_id, refused)
-        return
-    private.append_log(group, stream, [line])
+        denied: tuple[str, str] | None = (refused.code, refused.message)
+    else:
+        denied = private.denial_as(key, "logs:PutLogEvents", arn)
+    if denied:
+        logger.warning("API %s: no access log, as on AWS: %s", api_id, denied[1])
+    else:
+        private.append_log(group, stream, [line])
 
 
 @functools.lru_cache(maxsize=16)

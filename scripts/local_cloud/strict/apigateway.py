@@ -8,6 +8,7 @@ gets the stage's own ACCESS_DENIED.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import json
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -22,6 +23,7 @@ PRINCIPAL = "apigateway.amazonaws.com"
 INTERNAL = "Internal server error"
 FAILED = json.dumps({"message": INTERNAL}).encode()
 
+_request_id: contextvars.ContextVar[str] = contextvars.ContextVar("api_request_id")
 _unheard: set[asyncio.Future] = set()  # integrations that nobody waits for any more
 
 
@@ -29,6 +31,7 @@ def install() -> None:
     """Wrap the data plane of REST APIs."""
     private.API_EXECUTE.wrap(_limit_body)
     private.API_VALIDATE.wrap(_validate_by_content_type)
+    private.API_EVENT.wrap(_one_request_id)
     private.API_PROXY.wrap(_invoke_as_service)
     private.API_PROXY_RESPONSE.wrap(_hide_failure)
     private.API_ENFORCE.wrap(_deny_by_gateway_response)
@@ -41,13 +44,30 @@ def _limit_body(known: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable
         if stage and len(body or b"") > BODY_LIMIT:
             request["stage"] = stage
             return private.gateway_error("REQUEST_TOO_LARGE", "Request Too Long")
-        answer = await known(request, api_id, stage_name, *rest)
+        token = _request_id.set(request["request_id"])
+        try:
+            answer = await known(request, api_id, stage_name, *rest)
+        finally:
+            _request_id.reset(token)
         if isinstance(answer, BadGateway):
             status, headers, content = private.API_RENDER_ERROR(answer.error, request)
             return 502 if status == 500 else status, headers, content
+        if not private.is_gateway_error(answer):
+            answer[1]["x-amzn-requestid"] = request["request_id"]
         return answer
 
     return execute
+
+
+def _one_request_id(known: Callable[..., dict]) -> Callable[..., dict]:
+    """Give the function the id that the caller and the access log see, too."""
+
+    def build(*arguments: Any, **named: Any) -> dict[str, Any]:
+        event = known(*arguments, **named)
+        event["requestContext"]["requestId"] = _request_id.get()
+        return event
+
+    return build
 
 
 class BadGateway:

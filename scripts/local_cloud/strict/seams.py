@@ -179,6 +179,12 @@ API_PROXY = Seam(
     "path_params owner_account_id owner_region binary_media_types authorizer_context "
     "caller_identity",
 )
+API_EVENT = Seam(
+    apigateway_v1,
+    "_build_lambda_event_v1",
+    "api_id stage_name stage resource request_path method headers body query_params path_params "
+    "binary_media_types authorizer_context caller_identity",
+)
 API_PROXY_RESPONSE = Seam(apigateway_v1, "_lambda_proxy_response", "result")
 API_FUNCTION_REFERENCE = Seam(apigateway_v1, "_extract_lambda_ref_from_integration_uri", "uri")
 API_RENDER_ERROR = Seam(apigateway_v1, "_gateway_error_response", "error request")
