@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextvars
-import threading
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from local_cloud import cfn, seams
+from local_cloud.background import spawn
 from local_cloud.codebuild.project import (
     START_BUILD,
     check_project,
@@ -183,9 +182,8 @@ class CodeBuild(JsonService):
     def _start(self, build: dict[str, Any], order: Order) -> dict[str, Any]:
         runner = Runner(build, order)
         self.runners[build["id"]] = runner
-        context = contextvars.copy_context()
         submitted = runner.snapshot()
-        threading.Thread(target=context.run, args=(runner.run,), daemon=True).start()
+        spawn("build", runner.run)
         return submitted
 
     def _authorize(self, operation: str, request: dict[str, Any], call: Call) -> None:

@@ -10,12 +10,12 @@ from collections.abc import Callable
 from botocore.exceptions import BotoCoreError, ClientError
 
 from local_cloud import seams
-from local_cloud.clock import scaled
+from local_cloud.background import spawn, time_scale
 from local_cloud.codepipeline import announcements
 from local_cloud.codepipeline.effects import message_of
 from local_cloud.codepipeline.engine import Abandon, Announce, Effect, Engine, Perform
 from local_cloud.codepipeline.model import ActionRun, Failure, Result
-from local_cloud.codepipeline.work import ActionFailed, Work
+from local_cloud.codepipeline.work import ActionFailed, Cancel, Work
 from local_cloud.codepipeline.work import Effect as ActionEffect
 from local_cloud.errors import ApiError
 
@@ -30,7 +30,6 @@ class Conductor:
         self.effects = effects
         self.lock = threading.RLock()
         self._account, self._region = seams.account_and_region()
-        self._context = contextvars.copy_context()
 
     def carry_out(self, effects: list[Effect]) -> None:
         """Perform, in order, what an engine call returned."""
@@ -52,12 +51,13 @@ class Conductor:
         with self.lock:
             self.carry_out(self.engine.failed(run, failure))
 
-    def after(self, run: ActionRun, seconds: float, call: Callable[[], None]) -> None:
+    def after(self, run: ActionRun, seconds: float, call: Callable[[], None]) -> Cancel:
         """Call something in a thread of its own; an exception in it fails the action."""
-        context = self._context.copy()
+        context = contextvars.copy_context()
         timer = threading.Timer(seconds, context.run, [self._guarded, run, call])
         timer.daemon = True
         timer.start()
+        return timer.cancel
 
     def _perform(self, effect: Perform) -> None:
         run = effect.run
@@ -67,7 +67,8 @@ class Conductor:
         self.after(run, 0, lambda: action.perform(work))
         if run.action.timeout_minutes and run.action.provider != "Manual":
             minutes = run.action.timeout_minutes
-            self.after(run, scaled(minutes * 60), lambda: self._time_out(run, minutes))
+            seconds = minutes * 60 * time_scale()
+            self.after(run, seconds, lambda: self._time_out(run, minutes))
 
     def _time_out(self, run: ActionRun, minutes: int) -> None:
         message = f"The action did not end within its timeout of {minutes} minutes"
@@ -76,9 +77,7 @@ class Conductor:
 
     def _announce(self, change: Announce) -> None:
         detail_type, detail, resources = announcements.event(change, self._account, self._region)
-        emit = self._context.copy().run
-        arguments = (seams.emit_event, "aws.codepipeline", detail_type, detail, resources)
-        threading.Thread(target=emit, args=arguments, daemon=True).start()
+        spawn("announce", seams.emit_event, "aws.codepipeline", detail_type, detail, resources)
 
     def _guarded(self, run: ActionRun, call: Callable[[], None]) -> None:
         try:
@@ -111,6 +110,6 @@ class RunReporter:
         """Report failure."""
         self._conductor.failed(run, failure)
 
-    def after(self, seconds: float, call: Callable[[], None]) -> None:
+    def after(self, seconds: float, call: Callable[[], None]) -> Cancel:
         """Call something later."""
-        self._conductor.after(self._run, seconds, call)
+        return self._conductor.after(self._run, seconds, call)

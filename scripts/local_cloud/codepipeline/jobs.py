@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -26,6 +27,7 @@ class Jobs:
 
     def __init__(self, ids: Callable[[], str] = new_id) -> None:
         self._ids = ids
+        self._lock = threading.Lock()
         self._jobs: dict[str, Job] = {}
 
     def open(self, owner: str) -> Job:
@@ -39,24 +41,24 @@ class Jobs:
         job = self._jobs.get(job_id)
         if job is None:
             raise ApiError("JobNotFoundException", f"No job exists with the ID {job_id}")
-        if job.state != OPEN:
+        if not self._close(job):
             raise ApiError(
                 "InvalidJobStateException",
                 f"Job {job_id} is not in progress: it was answered before, timed out or abandoned",
             )
-        job.state = CLOSED
         return job
 
     def expire(self, job_id: str) -> bool:
         """Close a job that nobody answered; False if somebody did."""
-        job = self._jobs[job_id]
-        if job.state != OPEN:
-            return False
-        job.state = CLOSED
-        return True
+        return self._close(self._jobs[job_id])
 
     def abandon(self, owner: str) -> None:
         """Close what is open of an action's run."""
-        for job in self._jobs.values():
+        for job in list(self._jobs.values()):
             if job.owner == owner:
-                job.state = CLOSED
+                self._close(job)
+
+    def _close(self, job: Job) -> bool:
+        with self._lock:
+            was_open, job.state = job.state == OPEN, CLOSED
+        return was_open

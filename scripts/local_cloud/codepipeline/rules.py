@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextvars
 import logging
-import threading
 from typing import TYPE_CHECKING
 
 from local_cloud import identity, seams
+from local_cloud.background import spawn
 from local_cloud.codepipeline.model import Trigger
 from local_cloud.errors import ApiError
 from local_cloud.service import Call
@@ -31,9 +30,7 @@ class RuleTarget:
 
     def deliver(self, target: dict, rule: dict) -> None:
         """Start the target's pipeline, in a thread of its own."""
-        context = contextvars.copy_context()
-        arguments = (self._start_as_role, target, rule)
-        threading.Thread(target=context.run, args=arguments, daemon=True).start()
+        spawn("rule", self._start_as_role, target, rule)
 
     def _start_as_role(self, target: dict, rule: dict) -> None:
         """Start as the target's role; what goes wrong is a failed invocation, seen in the log."""

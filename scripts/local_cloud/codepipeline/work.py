@@ -14,6 +14,9 @@ SERVICE = "codepipeline.amazonaws.com"
 SESSION_SECONDS = 1800
 
 
+Cancel = Callable[[], None]
+
+
 class ActionFailed(Exception):
     """An action failed; code and message go to errorDetails."""
 
@@ -33,8 +36,8 @@ class Reporter(Protocol):
         """Report failure."""
         ...
 
-    def after(self, seconds: float, call: Callable[[], None]) -> None:
-        """Call something later, in a thread of its own."""
+    def after(self, seconds: float, call: Callable[[], None]) -> Cancel:
+        """Call something later, in a thread of its own; returns how to call that off."""
         ...
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from local_cloud.clock import scaled
+from local_cloud.background import time_scale
 from local_cloud.codepipeline.effects import denied
 from local_cloud.codepipeline.engine import new_id
 from local_cloud.codepipeline.model import IN_PROGRESS, ActionRun, Failure, Result
@@ -27,7 +27,8 @@ class ManualApproval:
     def perform(self, work: Work) -> None:
         """Give the run its token and tell the topic, as the role."""
         minutes = work.run.action.timeout_minutes or DEFAULT_MINUTES
-        work.run.expires = work.run.started + scaled(minutes * 60)
+        seconds = minutes * 60 * time_scale()
+        work.run.expires = work.run.started + seconds
         self._works[work.run.id] = work
         work.run.token = new_id()
         if topic := work.run.configuration.get("NotificationArn"):
@@ -37,7 +38,7 @@ class ManualApproval:
                 )
             except ClientError as error:
                 raise denied(work, f"the Amazon SNS topic {topic}", error) from error
-        work.reporter.after(scaled(minutes * 60), lambda: self._expire(work))
+        work.reporter.after(seconds, lambda: self._expire(work))
 
     def abandon(self, run: ActionRun) -> None:
         """Forget the run; its token is void."""

@@ -14,11 +14,11 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from local_cloud.clock import scaled
+from local_cloud.background import time_scale
 from local_cloud.codepipeline.effects import artifact_faults, denied, is_denied, message_of
 from local_cloud.codepipeline.jobs import Job, Jobs
 from local_cloud.codepipeline.model import ActionRun, Location, Result
-from local_cloud.codepipeline.work import ActionFailed, Work
+from local_cloud.codepipeline.work import ActionFailed, Cancel, Work
 from local_cloud.errors import ApiError
 from local_cloud.members import members, refuse_unhonoured
 
@@ -41,6 +41,7 @@ class LambdaInvoke:
     def __init__(self) -> None:
         self.jobs = Jobs()
         self._works: dict[str, Work] = {}  # by the run's id
+        self._alarms: dict[str, Cancel] = {}  # by the job's id: the end of AWS's patience
 
     def perform(self, work: Work) -> None:
         """Invoke the function for the first time."""
@@ -80,7 +81,13 @@ class LambdaInvoke:
         work.fail(details["type"], details["message"])
 
     def _answered(self, job_id: str) -> Work:
-        return self._works[self.jobs.answer(job_id).owner]
+        job = self.jobs.answer(job_id)
+        if alarm := self._alarms.pop(job_id, None):
+            alarm()
+        work = self._works.get(job.owner)
+        if work is None:
+            raise ApiError("InvalidJobStateException", f"Job {job_id} was abandoned")
+        return work
 
     def _complete(self, work: Work, request: dict[str, Any]) -> None:
         self._works.pop(work.run.id, None)
@@ -96,10 +103,13 @@ class LambdaInvoke:
     def _invoke(self, work: Work, token: str | None) -> None:
         if work.run.id not in self._works:
             return
-        if time.time() - work.run.started > scaled(TOTAL_SECONDS):
+        if time.time() - work.run.started > TOTAL_SECONDS * time_scale():
             self._works.pop(work.run.id)
             raise ActionFailed("JobFailed", "The action did not end within 24 hours.")
         job = self.jobs.open(work.run.id)
+        self._alarms[job.id] = work.reporter.after(
+            SILENCE_SECONDS * time_scale(), lambda: self._expire(work, job)
+        )
         function = work.run.configuration["FunctionName"]
         payload = json.dumps(job_event(work, job, token)).encode()
         try:
@@ -111,9 +121,9 @@ class LambdaInvoke:
             if is_denied(error):
                 raise denied(work, f"the AWS Lambda function {function}", error) from error
             raise ActionFailed("ConfigurationError", message_of(error)) from error
-        work.reporter.after(scaled(SILENCE_SECONDS), lambda: self._expire(work, job))
 
     def _expire(self, work: Work, job: Job) -> None:
+        self._alarms.pop(job.id, None)
         if not self.jobs.expire(job.id):
             return
         self._works.pop(work.run.id, None)
