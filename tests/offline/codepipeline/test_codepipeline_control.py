@@ -1,0 +1,204 @@
+"""People in the loop: approvals, retries, stops and closed transitions."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+from local_cloud.launcher import ACCOUNT, REGION
+
+Stage = Callable[..., dict[str, Any]]
+
+
+def approval(topic: str | None = None, **more: Any) -> dict[str, Any]:
+    configuration = {"CustomData": "look at the report"}
+    if topic:
+        configuration["NotificationArn"] = topic
+    action = {
+        "name": "Decide",
+        "actionTypeId": {
+            "category": "Approval",
+            "owner": "AWS",
+            "provider": "Manual",
+            "version": "1",
+        },
+        "configuration": configuration,
+        **more,
+    }
+    return {"name": "Approve", "actions": [action]}
+
+
+def answer(mini: Any, name: str, status: str, token: str, client: Any = None) -> None:
+    (client or mini.codepipeline).put_approval_result(
+        pipelineName=name,
+        stageName="Approve",
+        actionName="Decide",
+        result={"summary": f"it is {status}", "status": status},
+        token=token,
+    )
+
+
+def test_an_approval_lets_the_execution_on_once(mini: Any, invoke: Stage) -> None:
+    name, execution = mini.create(approval(), invoke("succeed"))
+    token = mini.wait_for_action(name, "Decide", "InProgress")["token"]
+    with pytest.raises(ClientError, match="token is not valid"):
+        answer(mini, name, "Approved", str(uuid.uuid4()))
+    answer(mini, name, "Approved", token)
+    with pytest.raises(ClientError) as refused:
+        answer(mini, name, "Rejected", token)
+    assert refused.value.response["Error"]["Code"] == "ApprovalAlreadyCompletedException"
+    assert mini.wait(name, execution) == "Succeeded"
+    latest = mini.state(name, "Decide")
+    assert latest["summary"] == "it is Approved"
+    assert latest["lastUpdatedBy"].endswith(":root")
+
+
+def test_a_rejection_fails_the_stage(mini: Any, invoke: Stage) -> None:
+    name, execution = mini.create(approval(), invoke("succeed"))
+    answer(mini, name, "Rejected", mini.wait_for_action(name, "Decide", "InProgress")["token"])
+    assert mini.wait(name, execution) == "Failed"
+    assert mini.error(name, execution, "Decide")["message"].startswith("Rejected by arn:")
+    assert mini.state(name, "Call") == {}
+
+
+def test_an_approval_that_nobody_answers_expires(mini: Any, invoke: Stage) -> None:
+    name, execution = mini.create(approval(timeoutInMinutes=5), invoke("succeed"))
+    assert mini.wait(name, execution) == "Failed"
+    assert "expired" in mini.error(name, execution, "Decide")["message"]
+
+
+def test_an_approval_is_announced_as_aws_does(mini: Any, invoke: Stage) -> None:
+    sqs = mini.cloud.client("sqs")
+    url = sqs.create_queue(QueueName="approvals")["QueueUrl"]
+    arn = f"arn:aws:sqs:{REGION}:{ACCOUNT}:approvals"
+    policy = {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Effect": "Allow",
+                "Principal": {"Service": "sns.amazonaws.com"},
+                "Action": "sqs:SendMessage",
+                "Resource": arn,
+            }
+        ],
+    }
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": json.dumps(policy)})
+    mini.cloud.client("sns").subscribe(
+        TopicArn=mini.outputs["TopicArn"], Protocol="sqs", Endpoint=arn
+    )
+    name, execution = mini.create(approval(mini.outputs["TopicArn"]), invoke("succeed"))
+    token = mini.wait_for_action(name, "Decide", "InProgress")["token"]
+    received = sqs.receive_message(QueueUrl=url, WaitTimeSeconds=5)["Messages"][0]
+    message = json.loads(json.loads(received["Body"])["Message"])
+    assert message["region"] == REGION
+    assert message["approval"]["token"] == token
+    assert message["approval"]["customData"] == "look at the report"
+    assert message["approval"]["approvalReviewLink"].endswith(
+        f"/{name}/Approve/Decide/approve/{token}"
+    )
+    mini.codepipeline.stop_pipeline_execution(
+        pipelineName=name, pipelineExecutionId=execution, abandon=True
+    )
+
+
+def test_an_approval_needs_the_right_for_that_action(mini: Any, invoke: Stage) -> None:
+    name, execution = mini.create(approval(), invoke("succeed"))
+    token = mini.wait_for_action(name, "Decide", "InProgress")["token"]
+    arn = f"arn:aws:codepipeline:{REGION}:{ACCOUNT}:{name}/Approve/Decide"
+    with pytest.raises(ClientError, match=f"PutApprovalResult on resource: {arn}"):
+        answer(mini, name, "Approved", token, user(mini, f"{arn}Other"))
+    answer(mini, name, "Approved", token, user(mini, arn))
+    assert mini.wait(name, execution) == "Succeeded"
+
+
+def user(mini: Any, resource: str) -> Any:
+    """A CodePipeline client of a user who may approve one action only."""
+    name = f"user-{uuid.uuid4().hex[:8]}"
+    mini.iam.create_user(UserName=name)
+    statement = {
+        "Effect": "Allow",
+        "Action": "codepipeline:PutApprovalResult",
+        "Resource": resource,
+    }
+    mini.iam.put_user_policy(
+        UserName=name,
+        PolicyName="approve",
+        PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [statement]}),
+    )
+    key = mini.iam.create_access_key(UserName=name)["AccessKey"]
+    return boto3.client(
+        "codepipeline",
+        endpoint_url=mini.cloud.url,
+        region_name=REGION,
+        aws_access_key_id=key["AccessKeyId"],
+        aws_secret_access_key=key["SecretAccessKey"],
+    )
+
+
+def test_a_retried_stage_keeps_the_execution_and_gets_a_new_job(mini: Any, invoke: Stage) -> None:
+    name, execution = mini.create(invoke("fail", why="once"))
+    assert mini.wait(name, execution) == "Failed"
+    first = mini.actions(name, execution)["Call"]["actionExecutionId"]
+    retried = mini.codepipeline.retry_stage_execution(
+        pipelineName=name,
+        stageName="Run",
+        pipelineExecutionId=execution,
+        retryMode="FAILED_ACTIONS",
+    )
+    assert retried["pipelineExecutionId"] == execution
+    assert mini.wait(name, execution) == "Failed"
+    listed = mini.codepipeline.list_action_executions(
+        pipelineName=name, filter={"pipelineExecutionId": execution}
+    )["actionExecutionDetails"]
+    runs = [detail["actionExecutionId"] for detail in listed if detail["actionName"] == "Call"]
+    assert len(set(runs)) == 2
+    assert runs[-1] == first
+
+
+def test_a_stopped_and_abandoned_job_takes_no_answer(mini: Any, invoke: Stage) -> None:
+    name, execution = mini.create(invoke("say nothing"))
+    while mini.state(name, "Call").get("status") != "InProgress":
+        pass
+    mini.codepipeline.stop_pipeline_execution(
+        pipelineName=name, pipelineExecutionId=execution, abandon=True, reason="changed my mind"
+    )
+    assert mini.wait(name, execution) == "Stopped"
+    assert mini.state(name, "Call")["status"] == "Abandoned"
+    found = mini.codepipeline.get_pipeline_execution(
+        pipelineName=name, pipelineExecutionId=execution
+    )["pipelineExecution"]
+    assert found["statusSummary"] == "changed my mind"
+
+
+def test_a_closed_transition_holds_the_execution(mini: Any, invoke: Stage) -> None:
+    name, execution = mini.create(approval(), invoke("succeed"))
+    transition = {"pipelineName": name, "stageName": "Run", "transitionType": "Inbound"}
+    mini.codepipeline.disable_stage_transition(**transition, reason="holiday")
+    answer(mini, name, "Approved", mini.wait_for_action(name, "Decide", "InProgress")["token"])
+    run = mini.codepipeline.get_pipeline_state(name=name)["stageStates"][2]
+    assert run["inboundTransitionState"]["disabledReason"] == "holiday"
+    assert run["inboundExecution"]["pipelineExecutionId"] == execution
+    mini.codepipeline.enable_stage_transition(**transition)
+    assert mini.wait(name, execution) == "Succeeded"
+
+
+def test_variables_of_the_pipeline_can_be_given_at_the_start(mini: Any, invoke: Stage) -> None:
+    variables = [{"name": "who", "defaultValue": "nobody"}]
+    name, first = mini.create(invoke("succeed", greets="#{variables.who}"), variables=variables)
+    assert mini.wait(name, first) == "Succeeded"
+    started = mini.codepipeline.start_pipeline_execution(
+        name=name, variables=[{"name": "who", "value": "you"}], clientRequestToken="once"
+    )["pipelineExecutionId"]
+    again = mini.codepipeline.start_pipeline_execution(name=name, clientRequestToken="once")
+    assert again["pipelineExecutionId"] == started
+    assert mini.wait(name, started) == "Succeeded"
+    wishes = [
+        mini.actions(name, e)["Call"]["input"]["resolvedConfiguration"]["UserParameters"]
+        for e in (first, started)
+    ]
+    assert [json.loads(wish)["greets"] for wish in wishes] == ["nobody", "you"]
