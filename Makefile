@@ -4,6 +4,11 @@ UNIQUE_ID ?= kmm
 PORT ?= 4566
 DATA ?=
 ONCE ?=
+IMAGE ?=
+HYPERPARAMETERS ?=
+ML ?= build/ml
+SERVE_PORT ?= 8080
+ENGINE ?=
 BUCKET ?=
 YES ?=
 PREP_STACK ?= MLOps-Ethnicity-Prediction
@@ -13,6 +18,7 @@ API_AUTHORIZATION ?=
 TORCH_INDEX_URL ?=
 
 BIN := .venv/bin
+LOCAL_OPTIONS = --ml $(ML) --port $(SERVE_PORT) $(if $(ENGINE),--engine $(ENGINE))
 LAMBDAS := $(notdir $(wildcard lambda-code/Ethnicity-Pred-*))
 ZIPS := $(LAMBDAS:%=build/lambda/%.py.zip) build/lambda/byo-staging.zip
 LAMBDA_SOURCES = $(shell find lambda-code -type f -not -name '*.pyc')
@@ -25,7 +31,7 @@ export TORCH_INDEX_URL
 .DELETE_ON_ERROR:
 .PHONY: help setup setup-dev setup-aws setup-lint setup-model lock format openapi lint test test-unit \
 	test-contract test-model test-offline test-live test-hard check package-lambdas demo \
-	deploy-prep deploy-pipeline clean-up clean
+	train-local serve-local predict-local deploy-prep deploy-pipeline clean-up clean
 
 help: ## print this help
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 20
@@ -92,6 +98,15 @@ package-lambdas: setup-dev $(ZIPS) ## zip each Lambda; with BUCKET= upload them 
 
 demo: setup-dev setup-aws setup-model $(ZIPS) ## the whole pipeline, offline (ONCE=1, DATA=, PORT=)
 	@$(BIN)/python -m demo --port $(PORT) $(if $(DATA),--data $(DATA)) $(if $(ONCE),--once)
+
+train-local: setup-model ## train by itself, in a folder shaped like /opt/ml (ML=, HYPERPARAMETERS=)
+	@$(BIN)/python scripts/container.py train $(LOCAL_OPTIONS) $(if $(HYPERPARAMETERS),--hyperparameters '$(HYPERPARAMETERS)')
+
+serve-local: setup-model ## serve what train-local made, until Ctrl-C (SERVE_PORT=)
+	@$(BIN)/python scripts/container.py serve $(LOCAL_OPTIONS)
+
+predict-local: setup-dev ## ask serve-local about an image (IMAGE=)
+	@$(BIN)/python scripts/container.py predict $(IMAGE) $(LOCAL_OPTIONS)
 
 deploy-prep: setup-dev ## stack 1 into your AWS account
 	$(BIN)/python scripts/stacks.py deploy $(PREP_STACK) 01-prep.yml UniqueID=$(UNIQUE_ID)

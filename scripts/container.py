@@ -1,0 +1,152 @@
+#!/usr/bin/env python3
+"""Trains, serves and asks the model by itself, as SageMaker would run its container.
+
+Usage: container.py train | serve | predict IMAGE [--port N] [--engine process|docker]
+
+Everything lies in one folder shaped like /opt/ml (build/ml; `ML=` of the Makefile). Put your own
+data under input/data/train and input/data/validation; without any, the embedded set is drawn
+there. The process engine runs the programs in the environments of the Dockerfile's targets; the
+Docker engine builds the targets and mounts the folder at /opt/ml.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import mimetypes
+import os
+import shutil
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import draw_glyphs
+from local_cloud.docker_cli.build import BuildError
+from local_cloud.docker_cli.prime import environment_of
+
+ROOT = Path(__file__).resolve().parent.parent
+MODEL_CODE = ROOT / "model-code"
+IMAGE = "ethnicity-prediction"
+SERVED_PORT = 8080  # SageMaker's own
+
+
+class Refused(RuntimeError):
+    """What was asked cannot be done; the message says what to do instead."""
+
+
+def lay_out(ml: Path, hyperparameters: str) -> None:
+    """Make the folder look as SageMaker's does before it starts `train`."""
+    data, config = ml / "input/data", ml / "input/config"
+    if not any((data / "train").glob("*")):
+        drawn = {part: draw_glyphs.ROWS[part] for part in ("train", "validation")}
+        draw_glyphs.write_data(data, draw_glyphs.SEED, drawn)
+    for folder in (config, ml / "model", ml / "output", ml / "checkpoints"):
+        folder.mkdir(parents=True, exist_ok=True)
+    channels = sorted(folder.name for folder in data.iterdir() if folder.is_dir())
+    write(config / "hyperparameters.json", json.loads(hyperparameters))
+    write(config / "inputdataconfig.json", {name: {} for name in channels})
+    hosts = {"current_host": "algo-1", "hosts": ["algo-1"], "network_interface_name": "lo"}
+    write(config / "resourceconfig.json", hosts)
+
+
+def write(path: Path, value: object) -> None:
+    """Write a JSON file."""
+    path.write_text(json.dumps(value, indent=2) + "\n")
+
+
+def docker_answers() -> bool:
+    """Say whether a Docker engine is there."""
+    docker = shutil.which("docker")
+    if docker is None:
+        return False
+    return subprocess.run([docker, "info"], capture_output=True).returncode == 0
+
+
+def run(program: str, ml: Path, port: int, engine: str) -> int:
+    """Run `train` or `serve` on the folder until it ends; return its exit status."""
+    if engine == "docker":
+        return run_docker(program, ml, port)
+    build_arguments = {"TORCH_INDEX_URL": os.environ.get("TORCH_INDEX_URL", "")}
+    environment = environment_of(MODEL_CODE / "Dockerfile", program, build_arguments)
+    variables = {
+        "PATH": os.pathsep.join([str(environment / "bin"), os.environ["PATH"]]),
+        "ML_ROOT": str(ml),
+        "SAGEMAKER_BIND_TO_PORT": str(port),
+        "PYTHONUNBUFFERED": "1",
+    }
+    return subprocess.run([str(MODEL_CODE / program)], env=variables).returncode
+
+
+def run_docker(program: str, ml: Path, port: int) -> int:
+    """Build the target and run it as SageMaker does, with the folder at /opt/ml."""
+    tag = f"{IMAGE}:{program}"
+    index = os.environ.get("TORCH_INDEX_URL", "")
+    arguments = ["--build-arg", f"TORCH_INDEX_URL={index}"] if program == "train" else []
+    build = ["docker", "build", "--target", program, "--tag", tag, *arguments, str(MODEL_CODE)]
+    subprocess.run(build, check=True)
+    publish = ["--publish", f"127.0.0.1:{port}:{SERVED_PORT}"] if program == "serve" else []
+    mount = ["--volume", f"{ml}:/opt/ml"]
+    return subprocess.run(["docker", "run", "--rm", *mount, *publish, tag, program]).returncode
+
+
+def predict(image: Path, port: int) -> str:
+    """POST an image, or a CSV of pixels, to /invocations; return the JSON answer."""
+    content_type = mimetypes.guess_type(image.name)[0]
+    if content_type not in {"image/jpeg", "image/png", "text/csv"}:
+        raise Refused(f"{image} is {content_type or 'of no known type'}; give a .jpg, .png or .csv")
+    url = f"http://127.0.0.1:{port}/invocations"
+    headers = {"Content-Type": content_type, "Accept": "application/json"}
+    try:
+        request = urllib.request.Request(url, image.read_bytes(), headers)
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return json.dumps(json.load(answer), indent=2)
+    except urllib.error.HTTPError as error:
+        raise Refused(f"{url} answers {error.code}: {error.read().decode()}") from error
+    except urllib.error.URLError as error:
+        raise Refused(f"nobody answers at {url}; run `make serve-local` first") from error
+
+
+def arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("program", choices=["train", "serve", "predict"])
+    parser.add_argument("image", type=Path, nargs="?")
+    parser.add_argument("--ml", type=Path, default=ROOT / "build/ml")
+    parser.add_argument("--port", type=int, default=SERVED_PORT)
+    parser.add_argument("--engine", choices=["process", "docker"])
+    parser.add_argument("--hyperparameters", default="{}", help="a JSON object")
+    return parser.parse_args()
+
+
+def act(options: argparse.Namespace) -> int:
+    """Do one of the three; Refused says what is missing."""
+    ml = options.ml.resolve()
+    if options.program == "predict":
+        if options.image is None:
+            raise Refused("which image? give IMAGE=notebooks/test-data/download-1.jpg")
+        print(predict(options.image, options.port))
+        return 0
+    if options.program == "train":
+        lay_out(ml, options.hyperparameters)
+    elif not (ml / "model/model.onnx").is_file():
+        raise Refused(f"{ml}/model holds no model.onnx; run `make train-local` first")
+    engine = options.engine or ("docker" if docker_answers() else "process")
+    print(f"{options.program} on {ml} ({engine} engine)", flush=True)
+    return run(options.program, ml, options.port, engine)
+
+
+def main() -> int:
+    """Run one program; what cannot be done is told in one line."""
+    try:
+        return act(arguments())
+    except (Refused, BuildError, OSError, json.JSONDecodeError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
