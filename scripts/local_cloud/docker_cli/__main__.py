@@ -20,6 +20,10 @@ from local_cloud.unpacked import ImageError
 
 ROOT_VARIABLE = "LOCAL_CLOUD_DOCKER_ROOT"
 VERSION = "offline-1"
+NO_DAEMON = (
+    "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. "
+    "Is the docker daemon running?"
+)
 FORMATS: dict[str, Callable[[dict], str]] = {
     "{{.Id}}": lambda facts: facts["Id"],
     "{{json .}}": json.dumps,
@@ -41,7 +45,10 @@ class Parser(argparse.ArgumentParser):
 def main(arguments: list[str] | None = None) -> int:
     """Run one docker command and return its exit status."""
     options = _parser().parse_args(arguments)
-    store = Store(Path(os.environ.get(ROOT_VARIABLE) or Path.home() / ".local-cloud-docker"))
+    if not os.environ.get(ROOT_VARIABLE):  # a build without privileged mode
+        print(NO_DAEMON, file=sys.stderr)
+        return 1
+    store = Store(Path(os.environ[ROOT_VARIABLE]))
     try:
         status: int = options.perform(options, store)
     except (BuildError, ImageError) as error:
