@@ -4,7 +4,8 @@ from typing import Any
 
 from common.clients import client, config
 from common.job import run_action
-from evaluation import Services, evaluate
+from counting import Services
+from evaluation import evaluate
 
 INVOCATION = config(read_s=65, attempts=2)  # SageMaker gives a model 60 s
 

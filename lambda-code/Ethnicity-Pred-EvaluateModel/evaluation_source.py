@@ -2,7 +2,8 @@
 
 import json
 import posixpath
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,7 @@ from common.failures import error_code
 from evaluation_data import BadData, Layout, Row, label_names, parse_header, parse_row
 
 MAX_LINE_BYTES = 1 << 20
+MAX_IMAGE_BYTES = 5_000_000  # what the API takes, too
 MISSING = {"NoSuchKey", "404", "AccessDenied", "403"}  # without s3:ListBucket, S3 says 403
 
 
@@ -23,16 +25,25 @@ class Place:
 
 
 @dataclass(frozen=True)
+class Found:
+    """A row, its CSV's key and layout, and the place behind it."""
+
+    row: Row
+    key: str
+    layout: Layout
+    behind: Place
+
+
+@dataclass(frozen=True)
 class LabelledData:
-    """All the CSVs under a prefix of a bucket, as they were when first listed."""
+    """Some CSVs of a bucket, as they were when first listed."""
 
     s3: Any
     bucket: str
-    prefix: str
     files: list[tuple[str, str]]  # key, ETag
 
-    def rows(self, start: Place) -> Iterator[tuple[Layout, str, Row, Place]]:
-        """Yield (layout, CSV key, row, the place behind it) from start to the end of all files."""
+    def rows(self, start: Place) -> Iterator[Found]:
+        """Yield every row from start to the end of the last file."""
         for number in range(start.file, len(self.files)):
             begin = start if number == start.file else Place(number)
             yield from self._file_rows(begin)
@@ -41,15 +52,20 @@ class LabelledData:
         """Return a picture that a labels CSV names relative to itself."""
         key = posixpath.join(posixpath.dirname(csv_key), name)
         try:
-            return self.s3.get_object(Bucket=self.bucket, Key=key)["Body"].read()
+            image = self.s3.get_object(Bucket=self.bucket, Key=key)["Body"].read(
+                MAX_IMAGE_BYTES + 1
+            )
         except Exception as error:
             if error_code(error) in MISSING:
                 raise BadData(
                     f"s3://{self.bucket}/{csv_key} names {name!r}, but {key} cannot be read"
                 ) from error
             raise
+        if len(image) > MAX_IMAGE_BYTES:
+            raise BadData(f"s3://{self.bucket}/{key} has more than {MAX_IMAGE_BYTES} bytes")
+        return image
 
-    def _file_rows(self, begin: Place) -> Iterator[tuple[Layout, str, Row, Place]]:
+    def _file_rows(self, begin: Place) -> Iterator[Found]:
         key, _ = self.files[begin.file]
         lines = self._lines(begin.file, 0)
         header, size = next(lines, ("", 0))
@@ -57,14 +73,16 @@ class LabelledData:
         byte, line = size, 1
         if begin.byte > byte:
             byte, line = begin.byte, begin.line
+            lines.close()
             lines = self._lines(begin.file, byte)
         for text, size in lines:
             byte, line = byte + size, line + 1
             if text.strip():
                 where = f"s3://{self.bucket}/{key} line {line}"
-                yield layout, key, parse_row(layout, text, where), Place(begin.file, byte, line)
+                row = parse_row(layout, text, where)
+                yield Found(row, key, layout, Place(begin.file, byte, line))
 
-    def _lines(self, file: int, byte: int) -> Iterator[tuple[str, int]]:
+    def _lines(self, file: int, byte: int) -> Generator[tuple[str, int], None, None]:
         key, etag = self.files[file]
         where = {"Bucket": self.bucket, "Key": key, "IfMatch": etag}
         try:
@@ -75,17 +93,19 @@ class LabelledData:
             if error_code(error) in {"PreconditionFailed", "412"}:
                 raise BadData(f"s3://{self.bucket}/{key} has changed during the test") from error
             raise
-        for raw in body.iter_lines(chunk_size=1 << 16, keepends=True):
-            if len(raw) > MAX_LINE_BYTES:
-                raise BadData(f"s3://{self.bucket}/{key} has a line of {len(raw)} bytes")
-            try:
-                yield raw.decode("utf-8").rstrip("\r\n"), len(raw)
-            except UnicodeDecodeError:
-                raise BadData(f"s3://{self.bucket}/{key} is not UTF-8 text") from None
+        with closing(body):
+            for raw in body.iter_lines(chunk_size=1 << 16, keepends=True):
+                if len(raw) > MAX_LINE_BYTES:
+                    raise BadData(f"s3://{self.bucket}/{key} has a line of {len(raw)} bytes")
+                try:
+                    text = raw.decode("utf-8")
+                except UnicodeDecodeError:
+                    raise BadData(f"s3://{self.bucket}/{key} is not UTF-8 text") from None
+                yield text.rstrip("\r\n"), len(raw)
 
 
-def find_data(s3: Any, bucket: str, prefix: str) -> LabelledData:
-    """List the CSVs under the prefix; raise BadData naming it when there is none."""
+def find_data(s3: Any, bucket: str, prefix: str) -> list[tuple[str, str]]:
+    """List key and ETag of the CSVs under the prefix; raise BadData naming it if there is none."""
     files, request = [], {"Bucket": bucket, "Prefix": prefix}
     while True:
         page = s3.list_objects_v2(**request)
@@ -97,7 +117,7 @@ def find_data(s3: Any, bucket: str, prefix: str) -> LabelledData:
         request["ContinuationToken"] = page["NextContinuationToken"]
     if not files:
         raise BadData(f"no test data (a CSV) under s3://{bucket}/{prefix}; upload it (step 4)")
-    return LabelledData(s3, bucket, prefix, sorted(files))
+    return sorted(files)
 
 
 def find_label_names(s3: Any, bucket: str, prefix: str) -> dict[str, str]:

@@ -1,59 +1,19 @@
 """SmokeTest: a few rows of real data through the deployed endpoint, every answer checked."""
 
-import base64
 import json
 
 import pytest
 from fake_aws import AwsFault
+from glyph_model import DEPLOYED, LABELS, answer, pixel_csv, pixels
 
 EVALUATE = "Ethnicity-Pred-EvaluateModel"
-ENDPOINT = "ethnicity-pred-dev-kmm"
-DEPLOYED = {
-    "kind": "deployed-endpoint",
-    "environment": "dev",
-    "endpoint_name": ENDPOINT,
-    "endpoint_config_name": "config",
-    "model_name": "config",
-    "model_data_url": "s3://models/training/job/output/model.tar.gz",
-    "training_job_name": "job",
-    "serve_image": "repo@sha256:b",
-    "commit": "c0ffee",
-    "data_bucket": "data",
-    "execution_id": "e-1",
-    "status": "InService",
-}
-LABELS = ["Round", "Square", "Star"]
-
-
-def pixels(shade):
-    return " ".join([str(shade)] * 2304)
-
-
-def pixel_csv(*rows):
-    return ("ethnicity,pixels\n" + "".join(f"{label},{image}\n" for label, image in rows)).encode()
-
-
-def predict(shade):
-    label = LABELS[shade % 3]
-    return {"predict": label, "probabilities": {n: 0.8 if n == label else 0.1 for n in LABELS}}
-
-
-def model(kind, body):
-    """Predicts a picture by its first byte modulo 3."""
-    if kind == "text/csv":
-        shades = [int(line.split()[0]) for line in body.decode().splitlines()]
-    else:
-        images = [base64.b64decode(i["image"]) for i in json.loads(body)["instances"]]
-        shades = [image[-1] for image in images]
-    predictions = [predict(shade) for shade in shades]
-    described = {"name": "glyphs", "version": "job", "sensitive": False}
-    return json.dumps({"predictions": predictions, "model": described}).encode()
+ENDPOINT = DEPLOYED["endpoint_name"]
 
 
 @pytest.fixture
 def testing(event, put_input, aws):
     """The event of SmokeTest with a good endpoint; keyword arguments change UserParameters."""
-    aws.model_answers = model
+    aws.model_answers = answer
 
     def make(deployed=DEPLOYED, **params):
         asking = event("smoke-test", params=params)
@@ -153,15 +113,15 @@ def one_row(aws):
 
 @pytest.mark.usefixtures("one_row")
 @pytest.mark.parametrize(
-    ("answer", "told"),
+    ("given", "told"),
     [
         (b"Round\n", "not in the documented form"),
         (b'{"predictions": [], "model": {"version": "job"}}', "0 predictions for 1 rows"),
-        (model("text/csv", b"0").replace(b'"job"', b'"older"'), "'job' was deployed"),
+        (answer("text/csv", b"0").replace(b'"job"', b'"older"'), "'job' was deployed"),
     ],
 )
-def test_a_malformed_answer_fails_with_what_is_wrong(failure, aws, answer, told):
-    aws.model_answers = lambda kind, body: answer
+def test_a_malformed_answer_fails_with_what_is_wrong(failure, aws, given, told):
+    aws.model_answers = lambda kind, body: given
     assert told in failure()
 
 
