@@ -87,7 +87,9 @@ def verdict(report: Mapping[str, Any], deployed: Mapping[str, Any], uri: str) ->
         "WorstLabelRecall": f"{min(judged):.3f}",
         "EvaluatedRows": str(report["rows"]),
     }
-    summary = f"the gate lets this model through: macro recall {macro:.3f}, {report['rows']} rows"
+    few = [entry["label"] for entry in report["labels"] if not entry["judged"]]
+    aside = f"; too few rows to judge {', '.join(few)}" if few else ""
+    summary = f"the gate lets this model through: macro recall {macro:.3f}{aside}"
     return Done(artifact, summary, variables, report["endpoint_name"])
 
 

@@ -109,8 +109,8 @@ def _groups(tally: Tally, kind: str, limits: Thresholds) -> dict[str, Any]:
             {"group": group, "rows": rows, "judged": judged, **asdict(wilson(right, rows))}
         )
     large = [entry["group"] for entry in listed if entry["judged"]]
-    cells = {group: tally.groups[kind][group] for group in large}
-    return {"groups": listed, "gap": _widest_gap(tally, cells, limits.min_group_rows)}
+    compared = {group: tally.groups[kind][group] for group in large}
+    return {"groups": listed, "gap": _widest_gap(tally, compared, limits.min_group_rows)}
 
 
 def _widest_gap(tally: Tally, groups: Cells, min_rows: int) -> dict[str, Any] | None:

@@ -4,16 +4,16 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-LEFT, WIDTH, ROW = 150, 420, 26  # pixels: room for names, length of the axis, height of a row
+LEFT, WIDTH, RIGHT, ROW = 150, 420, 100, 26  # names, axis, row counts; height of a row
 FOOT = 24
 
 
 def recall_chart(title: str, entries: Sequence[Mapping[str, Any]], limit: float | None) -> str:
     """Draw a bar per entry ('name', 'rows', 'value', 'low', 'high', 'judged') with its interval."""
-    height = ROW * len(entries) + FOOT
+    width, height = LEFT + WIDTH + RIGHT, ROW * len(entries) + FOOT
     rows = "".join(_row(entry, index) for index, entry in enumerate(entries))
     return (
-        f'<svg viewBox="0 0 {LEFT + WIDTH + 70} {height}" role="img" aria-label="{_text(title)}">'
+        f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{_text(title)}">'
         f"<title>{_text(title)}</title>{_axis(len(entries))}{rows}"
         f"{_limit_line(limit, len(entries))}</svg>"
     )
@@ -52,7 +52,7 @@ def _row(entry: Mapping[str, Any], index: int) -> str:
         f'width="{max(1.0, WIDTH * entry["value"]):.1f}"/>'
         f'<path class="whisker" d="M{low:.1f} {middle}H{high:.1f}M{low:.1f} {middle - 5}v10'
         f'M{high:.1f} {middle - 5}v10"/>'
-        f'<text x="{LEFT + WIDTH + 6}" y="{middle + 4}" class="faint">'
+        f'<text x="{LEFT + WIDTH + 16}" y="{middle + 4}" class="faint">'
         f"{entry['rows']}{note}</text>"
     )
 
@@ -65,7 +65,7 @@ def _axis(count: int) -> str:
         f"{share:g}</text>"
         for share in (0, 0.25, 0.5, 0.75, 1)
     )
-    rows = f'<text class="faint" x="{LEFT + WIDTH + 6}" y="{bottom + 16}">rows</text>'
+    rows = f'<text class="faint" x="{LEFT + WIDTH + 16}" y="{bottom + 16}">rows</text>'
     return marks + rows
 
 

@@ -55,7 +55,9 @@ def report_html(report: Mapping[str, Any]) -> str:
 
 def _verdict(report: Mapping[str, Any]) -> str:
     if report["passed"]:
-        return '<p class="verdict passed">Passed: every threshold is met.</p>'
+        few = ", ".join(f"{e['label']} ({e['rows']})" for e in report["labels"] if not e["judged"])
+        aside = f"<p>Too few rows to judge: {escape(few)}.</p>" if few else ""
+        return f'<p class="verdict passed">Passed: every threshold is met.</p>{aside}'
     items = "".join(f"<li>{escape(fault)}</li>" for fault in report["missed"])
     return f'<p class="verdict stopped">Stopped: a threshold is missed.</p><ul>{items}</ul>'
 
@@ -117,7 +119,7 @@ def _gap(gap: Mapping[str, Any] | None, kind: str, limits: Mapping[str, float]) 
     limit = limits.get(f"{kind}_recall_gap")
     judged = "not judged" if limit is None else f"limit {limit:g}"
     return (
-        f"<p>Surest gap: {_share(gap)} in favour of {escape(gap['better'])} over "
+        f"<p>Clearest gap: {_share(gap)} in favour of {escape(gap['better'])} over "
         f"{escape(gap['worse'])} ({judged}).</p>"
     )
 

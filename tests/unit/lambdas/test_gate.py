@@ -264,6 +264,12 @@ def test_the_report_is_one_file_without_script_or_anything_fetched():
     assert "Passed" in html
 
 
+def test_a_report_that_passes_says_what_could_not_be_judged():
+    html = page(counted(*GOOD, ("C", "A", 20, None, None)))
+    assert "Passed" in html
+    assert "Too few rows to judge: C (20)" in html
+
+
 def test_the_report_names_what_was_missed():
     html = page(counted(*GOOD, ("C", "A", 60, None, None)))
     assert "Stopped" in html
