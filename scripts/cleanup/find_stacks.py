@@ -55,7 +55,7 @@ class Stacks:
         return by_name or stack_number(stack.get("Description", ""))
 
     def _remember_deleted(self) -> None:
-        """CloudFormation tells of a deleted stack for 90 days, by its id."""
+        """CloudFormation tells of a deleted stack for 90 days, by its id; its events name all."""
         listed = self.aws.pages(
             "cloudformation",
             "list_stacks",
@@ -72,8 +72,13 @@ class Stacks:
                 (stack,) = client.describe_stacks(StackName=stack_id)["Stacks"]
             except ClientError:
                 continue  # forgotten by now
-            if self._number(stack):
-                self._remember(stack_id, "")
+            if not self._number(stack):
+                continue
+            events = self.aws.pages(
+                "cloudformation", "describe_stack_events", "StackEvents", StackName=stack_id
+            )
+            for event in events:
+                self._note(event)
 
     def _remember(self, stack_id: str, owner: str) -> None:
         resources = self.aws.pages(
@@ -83,14 +88,22 @@ class Stacks:
             StackName=stack_id,
         )
         for resource in resources:
-            physical = resource.get("PhysicalResourceId", "")
-            if owner and resource["ResourceStatus"] != "DELETE_COMPLETE":
-                # Some types give their ARN, and SageMaker's ARNs are in lower case.
-                for identifier in (physical, physical.rsplit("/", 1)[-1]):
-                    self._owners[identifier.lower()] = owner
-            if resource["ResourceType"] == "AWS::ApiGateway::RestApi":
-                self.api_ids.add(physical)
-            if resource["ResourceType"] == "AWS::KMS::Key":
-                self.keys.add(physical)
-            if resource["LogicalResourceId"] == "ApiGatewayLogRole":
-                self.log_roles.add(physical)
+            self._note(resource)
+            if resource["ResourceStatus"] == "DELETE_COMPLETE":
+                continue
+            physical = resource.get("PhysicalResourceId", "").lower()
+            # Some types give their ARN, and SageMaker's ARNs are in lower case.
+            for identifier in (physical, physical.rsplit("/", 1)[-1]):
+                self._owners[identifier] = owner
+
+    def _note(self, resource: dict[str, Any]) -> None:
+        """Keep the ids that no name tells: what they lead to stays when their stack has gone."""
+        physical = resource.get("PhysicalResourceId", "")
+        if not physical:
+            return
+        if resource["ResourceType"] == "AWS::ApiGateway::RestApi":
+            self.api_ids.add(physical)
+        if resource["ResourceType"] == "AWS::KMS::Key":
+            self.keys.add(physical)
+        if resource["LogicalResourceId"] == "ApiGatewayLogRole":
+            self.log_roles.add(physical)
