@@ -20,8 +20,8 @@ class S3:
         assert operation == "list_object_versions"
         return self
 
-    def paginate(self, Bucket, PaginationConfig):
-        assert PaginationConfig["PageSize"] <= 1000
+    def paginate(self, **request):
+        assert request["PaginationConfig"]["PageSize"] <= 1000
         listed = sorted(self.versions)
         for at in range(0, max(1, len(listed)), 1000):
             page = {}
@@ -29,8 +29,8 @@ class S3:
                 page.setdefault(kind, []).append({"Key": key, "VersionId": version})
             yield page
 
-    def delete_objects(self, Bucket, Delete):
-        objects = [(o["Key"], o["VersionId"]) for o in Delete["Objects"]]
+    def delete_objects(self, **request):
+        objects = [(o["Key"], o["VersionId"]) for o in request["Delete"]["Objects"]]
         assert 0 < len(objects) <= 1000
         self.batches.append(len(objects))
         kept = [o for o in objects if o[0] in self.keeps]
@@ -40,7 +40,7 @@ class S3:
             self.versions = {("Versions", "late", f"w{self.writer}")}
         return {"Errors": [{"Key": k, "Code": "AccessDenied", "Message": "no"} for k, _ in kept]}
 
-    def delete_bucket(self, Bucket):
+    def delete_bucket(self, **request):
         if self.versions:
             raise ClientError({"Error": {"Code": "BucketNotEmpty"}}, "DeleteBucket")
         self.exists = False
