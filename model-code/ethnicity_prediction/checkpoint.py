@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from .export import write_whole
-from .fit import Epoch, Progress
+from .progress import Epoch, Progress
 
 FILE = "progress.npz"
 

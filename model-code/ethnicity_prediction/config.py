@@ -1,7 +1,7 @@
 """Hyperparameters: their types, ranges and defaults. SageMaker sends strings; cast once, here."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import Field, asdict, dataclass, field, fields
 from typing import Any
 
 from .errors import BadInputError
@@ -10,8 +10,8 @@ SECONDS_PER_ROW = 0.01  # of training, where max_minutes does not say
 LEAST_SECONDS = 30.0
 
 
-def _between(default: float, low: float, high: float, doc: str) -> Any:
-    return field(default=default, metadata={"low": low, "high": high, "doc": doc})
+def _between(default: float, low: float, high: float, doc: str, step: int = 1) -> Any:
+    return field(default=default, metadata={"low": low, "high": high, "step": step, "doc": doc})
 
 
 @dataclass(frozen=True)
@@ -21,10 +21,10 @@ class Hyperparameters:
     batch_size: int = _between(128, 2, 4096, "images in a step, over all hosts")
     learning_rate: float = _between(3e-3, 1e-6, 1.0, "at the peak of the cosine")
     weight_decay: float = _between(0.05, 0.0, 1.0, "AdamW's, on weights of two or more dimensions")
-    width: int = _between(16, 4, 128, "channels of the first block")
+    width: int = _between(16, 4, 128, "channels of the first block", step=4)
     dropout: float = _between(0.2, 0.0, 0.9, "before the last layer")
-    image_size: int = _between(48, 32, 224, "side of the model's input")
-    channels: int = _between(1, 1, 3, "1 gray, 3 RGB")
+    image_size: int = _between(48, 32, 224, "side of the model's input", step=16)
+    channels: int = _between(1, 1, 3, "1 gray, 3 RGB", step=2)
     label_smoothing: float = _between(0.1, 0.0, 0.5, "share spread over all labels")
     balance: float = _between(0.5, 0.0, 2.0, "tau of the logit adjustment; 0 follows frequency")
     augment: float = _between(1.0, 0.0, 2.0, "strength of the random views")
@@ -32,10 +32,6 @@ class Hyperparameters:
     patience: int = _between(10, 1, 1000, "epochs without a better macro recall before the end")
     validation_fraction: float = _between(0.15, 0.05, 0.5, "held out without a validation channel")
     seed: int = _between(0, 0, 2**31 - 1, "of everything random")
-
-    def __post_init__(self) -> None:
-        if self.channels == 2:
-            raise BadInputError("hyperparameters: channels is 2; it must be 1 (gray) or 3 (RGB)")
 
     def budget_s(self, rows: int) -> float:
         """Seconds that fitting may take."""
@@ -50,7 +46,7 @@ class Hyperparameters:
 def parse(given: Mapping[str, str]) -> Hyperparameters:
     """SageMaker's strings -> hyperparameters; one error names everything that is wrong."""
     known = {spec.name: spec for spec in fields(Hyperparameters)}
-    values: dict[str, Any] = {}
+    values: dict[str, float] = {}
     faults: list[str] = []
     for name, text in given.items():
         if name.startswith("sagemaker_"):  # put there by SDKs, about themselves
@@ -58,15 +54,26 @@ def parse(given: Mapping[str, str]) -> Hyperparameters:
         if name not in known:
             faults.append(f"{name} is unknown (known are {', '.join(known)})")
             continue
-        kind = int if known[name].type in (int, "int") else float
         try:
-            values[name] = kind(text)
-        except ValueError:
-            faults.append(f"{name} is {text!r}, not {'a whole' if kind is int else 'a'} number")
-            continue
-        low, high = known[name].metadata["low"], known[name].metadata["high"]
-        if not low <= values[name] <= high:
-            faults.append(f"{name} is {text}; it must be in {low} to {high}")
+            values[name] = _cast(known[name], text)
+        except ValueError as error:
+            faults.append(f"{name} is {text!r}; it must be {error}")
     if faults:
         raise BadInputError("hyperparameters: " + "; ".join(faults))
-    return Hyperparameters(**values)
+    return Hyperparameters(**values)  # type: ignore[arg-type]
+
+
+def _cast(spec: Field[Any], text: str) -> float:
+    """The number in the text; ValueError says what it must be."""
+    kind = type(spec.default)
+    low, high, step = (spec.metadata[key] for key in ("low", "high", "step"))
+    wanted = f"{'a whole' if kind is int else 'a'} number from {low} to {high}"
+    if step > 1:
+        wanted += f" in steps of {step}"
+    try:
+        value = kind(text)
+    except ValueError:
+        raise ValueError(wanted) from None
+    if not low <= value <= high or (kind is int and (value - low) % step):
+        raise ValueError(wanted)
+    return value

@@ -15,7 +15,8 @@ from .images import InputSpec, decode, fit_pixels
 
 SIDE = 48  # of the image in a row of pixels
 PIXELS = SIDE * SIDE
-_SEPARATORS = b" ,"
+_ZERO, _SPACE, _COMMA = np.frombuffer(b"0 ,", dtype=np.uint8)
+_TEN, _HUNDRED = np.uint8(10), np.uint8(100)
 
 
 @dataclass(frozen=True)
@@ -31,22 +32,25 @@ class Dataset:
 
 
 def parse_pixels(text: bytes) -> np.ndarray:
-    """'p p p …' or 'p,p,p,…' -> uint8 [2304]; values over 255 are refused, never wrapped."""
+    """'p p p …' or 'p,p,p,…' -> uint8 [2304]; values over 255 are refused, never wrapped.
+
+    Works on all characters at once: each takes its value from itself and the two before it, and
+    the last digits of the numbers are kept. A few cheap passes beat one pass with look-ups.
+    """
     codes = np.frombuffer(b"   " + text + b" ", dtype=np.uint8)
-    digits = codes - np.uint8(ord("0"))  # wraps for what is no digit, to 10 or more
-    is_digit = digits < 10
-    ends = np.flatnonzero(is_digit[:-1] > is_digit[1:])  # last digit of each number
-    if ends.size != PIXELS or not np.isin(codes[~is_digit], list(_SEPARATORS)).all():
+    digits = codes - _ZERO  # wraps for what is no digit, to 10 or more
+    is_digit = digits < _TEN
+    ends = np.flatnonzero(is_digit[2:-1] > is_digit[3:])  # the last digits of the numbers
+    if ends.size != PIXELS or not (is_digit | (codes == _SPACE) | (codes == _COMMA)).all():
         raise MalformedError(_what_is_wrong(text))
-    tens, hundreds = digits[ends - 1], digits[ends - 2]
-    has_tens = tens < 10
-    has_hundreds = has_tens & (hundreds < 10)
-    value = digits[ends].astype(np.uint16)
-    value += np.where(has_tens, tens, 0).astype(np.uint16) * 10
-    value += np.where(has_hundreds, hundreds, 0).astype(np.uint16) * 100
-    if value.max() > 255 or (has_hundreds & (digits[ends - 3] < 10)).any():
+    digits *= is_digit
+    low = digits[2:-1] + digits[1:-2] * _TEN
+    is_third = is_digit[1:-2] & is_digit[2:-1]
+    hundreds = digits[:-3] * is_third
+    too_long = is_digit[:-3] & is_third & is_digit[3:]
+    if (too_long | (hundreds > 2) | ((hundreds == 2) & (low > 55))).any():
         raise OutOfRangeError(_what_is_wrong(text))
-    return value.astype(np.uint8)
+    return (low + hundreds * _HUNDRED).take(ends)
 
 
 def _what_is_wrong(text: bytes) -> str:
@@ -83,10 +87,10 @@ def read_channel(folder: Path, spec: InputSpec) -> Dataset:
 
 
 def _read_csv(path: Path, spec: InputSpec, digest: "hashlib._Hash") -> tuple[np.ndarray, list[str]]:
-    with path.open("rb") as file:
+    with path.open("rb", buffering=1 << 20) as file:
         lines = _hashed(file, digest)
         header = _fields(next(lines, b"").removeprefix(b"\xef\xbb\xbf"))
-        names = [name.decode("utf-8", "replace").strip() for name in header]
+        names = [name.decode("utf-8", "replace").strip().lower() for name in header]
         if {"ethnicity", "pixels"} <= set(names):
             return _read_pixel_rows(path, lines, names, spec)
         if {"file", "label"} <= set(names):

@@ -3,8 +3,8 @@
 import copy
 import math
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,11 @@ from torch.nn import functional
 
 from .augment import augment
 from .config import Hyperparameters
+from .errors import MalformedError
 from .hosts import Group
 from .metrics import macro_recall
 from .model import normalise
+from .progress import Epoch, Progress, detached
 
 WARM_UP_STEPS = 50
 EVALUATION_BATCH = 256
@@ -31,38 +33,6 @@ class Part:
 
     images: np.ndarray
     codes: np.ndarray
-
-
-@dataclass(frozen=True)
-class Epoch:
-    epoch: int
-    train_loss: float
-    validation_accuracy: float
-    validation_macro_recall: float
-    images_per_s: float
-    elapsed_s: float
-
-
-@dataclass
-class Progress:
-    """All that a restarted job needs to go on at the next epoch."""
-
-    weights: dict[str, Tensor]
-    averaged: dict[str, Tensor]
-    optimizer: dict[str, Any]
-    best: dict[str, Tensor]
-    history: list[Epoch] = field(default_factory=list)
-    step: int = 0
-    elapsed_s: float = 0.0
-
-    @property
-    def best_recall(self) -> float:
-        return max((e.validation_macro_recall for e in self.history), default=-1.0)
-
-    @property
-    def epochs_since_best(self) -> int:
-        recalls = [e.validation_macro_recall for e in self.history]
-        return len(recalls) - 1 - recalls.index(max(recalls)) if recalls else 0
 
 
 def cpu_has_bf16() -> bool:
@@ -119,6 +89,8 @@ class Fit:
         while not self._ended(progress, share):
             loss, speed, stopped = self._epoch(model, train, share, progress, should_stop)
             progress.elapsed_s = self.clock() - self.started
+            if loss is None:  # not one step since the last report
+                break
             epoch = self._report(validation, progress, loss, speed)
             self._store(progress, epoch)
             if self.group.leads:
@@ -128,14 +100,16 @@ class Fit:
         return progress
 
     def _share(self, rows: int) -> int:
-        """Images that each host sees in an epoch: the same number, in whole or last batches."""
+        """Images that each host sees in an epoch, the same number on all."""
+        if rows < 2 * self.group.size:
+            raise MalformedError(f"{rows} training rows are too few for {self.group.size} host(s)")
         return rows // self.group.size
 
-    def _batch(self) -> int:
-        return max(2, self.config.batch_size // self.group.size)
-
     def _steps(self, share: int) -> int:
-        return max(1, share // self._batch()) * self.config.epochs
+        return self._batches_in(share) * self.config.epochs
+
+    def _batches_in(self, share: int) -> int:
+        return max(1, round(share * self.group.size / self.config.batch_size))
 
     def _done(self, progress: Progress, share: int) -> float:
         """How much of the training is over, 0 to 1, by steps or by time; agreed by all hosts."""
@@ -156,10 +130,11 @@ class Fit:
         share: int,
         progress: Progress,
         should_stop: Callable[[], bool],
-    ) -> tuple[float, float, bool]:
+    ) -> tuple[float | None, float, bool]:
         """(mean loss, images a second, whether asked to stop); ends where the time does."""
         begun, losses, stopped = self.clock(), [], False
         seed = self.config.seed * 1_000_003 + len(progress.history)
+        torch.manual_seed(seed)  # dropout's; by epoch, so that a restarted job draws the same
         generator = torch.Generator().manual_seed(seed * 31 + self.group.rank)
         model.train()
         for rows in self._batches(len(train.codes), share, seed):
@@ -171,16 +146,15 @@ class Fit:
             losses.append(self._step(model, train, rows, generator))
             progress.step += 1
             self._average(progress.step)
-        loss = float(torch.stack(losses).mean()) if losses else math.nan
-        images = len(losses) * min(share, self._batch()) * self.group.size
+        loss = float(torch.stack(losses).mean()) if losses else None
+        images = share * self.group.size * len(losses) / self._batches_in(share)
         return loss, images / max(1e-9, self.clock() - begun), stopped
 
-    def _batches(self, rows: int, share: int, seed: int) -> Iterator[np.ndarray]:
+    def _batches(self, rows: int, share: int, seed: int) -> list[np.ndarray]:
+        """Row numbers of each step: all rows once, dealt out to the hosts."""
         order = np.random.default_rng(seed).permutation(rows)
         mine = order[self.group.rank :: self.group.size][:share]
-        size = self._batch()
-        for start in range(0, max(1, share // size) * size, size):
-            yield mine[start : start + size]
+        return np.array_split(mine, self._batches_in(share))
 
     def _step(
         self, model: nn.Module, train: Part, rows: np.ndarray, generator: torch.Generator
@@ -241,7 +215,7 @@ class Fit:
             self.net.state_dict(),
             self.averaged.state_dict(),
             self.optimizer.state_dict(),
-            _copy(self.averaged.state_dict()),
+            detached(self.averaged.state_dict()),
         )
 
     def _load(self, progress: Progress) -> None:
@@ -251,15 +225,11 @@ class Fit:
 
     def _store(self, progress: Progress, epoch: Epoch) -> None:
         if epoch.validation_macro_recall > progress.best_recall:
-            progress.best = _copy(self.averaged.state_dict())
+            progress.best = detached(self.averaged.state_dict())
         progress.history.append(epoch)
         progress.weights = self.net.state_dict()
         progress.averaged = self.averaged.state_dict()
         progress.optimizer = self.optimizer.state_dict()
-
-
-def _copy(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {name: value.detach().cpu().clone() for name, value in state.items()}
 
 
 def _decayed(net: nn.Module, config: Hyperparameters) -> list[dict[str, Any]]:
@@ -270,7 +240,3 @@ def _decayed(net: nn.Module, config: Hyperparameters) -> list[dict[str, Any]]:
         {"params": matrices, "weight_decay": config.weight_decay},
         {"params": others, "weight_decay": 0.0},
     ]
-
-
-def history_as_json(history: list[Epoch]) -> list[dict[str, Any]]:
-    return [asdict(epoch) for epoch in history]

@@ -60,6 +60,10 @@ class Group:
         distributed.broadcast(shared, src=0)
         return float(shared.item())
 
+    def same(self, value: float, device: torch.device) -> bool:
+        """Whether all hosts have the first one's value."""
+        return not self.any(self.agree(value, device) != value, device)
+
     def any(self, flag: bool, device: torch.device) -> bool:
         """Whether any host says so."""
         if self.size == 1:

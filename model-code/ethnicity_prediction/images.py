@@ -1,27 +1,16 @@
 """From image to the model's input: the one preprocessing, for training and serving alike."""
 
 import io
-import struct
-import zlib
 from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image, ImageOps
 
-from .errors import NotAnImageError, TooLargeError
+from .errors import BadInputError, NotAnImageError, TooLargeError
 
-MAX_PIXELS = 24_000_000  # of an image before it is scaled down; checked before decoding
+MAX_PIXELS = 24_000_000  # of the images of one request before scaling; checked before decoding
 DESCRIPTION = "upright by EXIF, cut to a centred square, scaled by Lanczos, gray or RGB, 0-255"
-_DECODING_ERRORS = (
-    OSError,
-    SyntaxError,  # Pillow's word for a broken PNG
-    ValueError,
-    EOFError,
-    OverflowError,
-    struct.error,
-    zlib.error,
-    Image.DecompressionBombError,
-)
+Image.MAX_IMAGE_PIXELS = None  # Pillow's own limit, of which ours takes the place
 
 
 @dataclass(frozen=True)
@@ -36,21 +25,42 @@ class InputSpec:
         return "L" if self.channels == 1 else "RGB"
 
 
+@dataclass
+class Decoder:
+    """Decodes the images of one request, which share one limit on pixels."""
+
+    spec: InputSpec
+    pixels_left: int = MAX_PIXELS
+
+    def __call__(self, data: bytes) -> np.ndarray:
+        """JPEG or PNG bytes -> uint8 [size, size, channels]."""
+        try:
+            with Image.open(io.BytesIO(data), formats=("JPEG", "PNG")) as image:
+                self._admit(image)
+                image.draft(self.spec.mode, (2 * self.spec.size, 2 * self.spec.size))
+                return fit(ImageOps.exif_transpose(image), self.spec)
+        except BadInputError:
+            raise
+        except Exception as error:  # on broken files Pillow raises whatever it stumbles over
+            raise NotAnImageError(
+                "the bytes are no JPEG or PNG image that can be decoded"
+            ) from error
+
+    def _admit(self, image: Image.Image) -> None:
+        width, height = image.size
+        self.pixels_left -= width * height
+        if self.pixels_left < 0:
+            raise TooLargeError(
+                f"an image of {width} x {height} pixels goes beyond the "
+                f"{MAX_PIXELS} that one request may have"
+            )
+        if image.mode.startswith(("I", "F")):
+            raise NotAnImageError(f"images of mode {image.mode} (over 8 bits) are not read")
+
+
 def decode(data: bytes, spec: InputSpec) -> np.ndarray:
-    """JPEG or PNG bytes -> uint8 [size, size, channels]."""
-    try:
-        with Image.open(io.BytesIO(data), formats=("JPEG", "PNG")) as image:
-            width, height = image.size
-            if width * height > MAX_PIXELS:
-                raise TooLargeError(
-                    f"the image has {width} x {height} pixels; at most {MAX_PIXELS} are accepted"
-                )
-            if image.mode.startswith(("I", "F")):
-                raise NotAnImageError(f"images of mode {image.mode} (over 8 bits) are not read")
-            image.draft(spec.mode, (2 * spec.size, 2 * spec.size))
-            return fit(ImageOps.exif_transpose(image), spec)
-    except _DECODING_ERRORS as error:
-        raise NotAnImageError("the bytes are no JPEG or PNG image that can be decoded") from error
+    """One JPEG or PNG -> uint8 [size, size, channels]."""
+    return Decoder(spec)(data)
 
 
 def fit(image: Image.Image, spec: InputSpec) -> np.ndarray:

@@ -4,7 +4,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,13 +15,14 @@ from . import checkpoint, config, export, images
 from .convert import to_onnx
 from .data import Dataset, read_channel
 from .errors import MalformedError
-from .fit import Epoch, Fit, Part, Progress, history_as_json
+from .fit import Fit, Part
 from .hosts import Group, read_group
 from .labels import Labels, labels_of, read_naming
 from .metrics import evaluate
 from .model import Network
 from .paths import Paths
 from .predictor import Predictor
+from .progress import Epoch, Progress
 from .split import stratified
 
 MODEL_NAME = "ethnicity-prediction"
@@ -49,6 +50,8 @@ def run(paths: Paths, environ: Mapping[str, str], should_stop: Callable[[], bool
     torch.manual_seed(hyperparameters.seed)
     network = _network(material, hyperparameters)
     progress = _fit(paths, network, material, hyperparameters, group, should_stop)
+    if not progress.history:
+        raise InterruptedError("asked to stop before the first step: there is no model to save")
     if group.leads:
         network = _network(material, hyperparameters)
         network.load_state_dict(progress.best)
@@ -124,7 +127,7 @@ def _fit(
         return fit.run(
             material.train,
             material.validation,
-            resume=resume,
+            resume=resume if group.same(resume.step if resume else -1, fit.device) else None,
             should_stop=should_stop,
             on_epoch=on_epoch,
         )
@@ -175,7 +178,7 @@ def _save(
         "framework": f"torch {torch.__version__}",
         "seconds": round(progress.elapsed_s, 1),
         "steps": progress.step,
-        "epochs": history_as_json(progress.history),
+        "epochs": [asdict(epoch) for epoch in progress.history],
     }
     card["created"] = datetime.now(UTC).isoformat(timespec="seconds")
     export.save(paths.model, graph, card)

@@ -10,7 +10,7 @@ import numpy as np
 
 from .data import PIXELS, SIDE, parse_row
 from .errors import BadInputError, MalformedError, OutOfRangeError, TooLargeError
-from .images import InputSpec, decode, fit_pixels
+from .images import Decoder, InputSpec, decode, fit_pixels
 from .labels import Labels
 
 CSV, JSON, JPEG, PNG = "text/csv", "application/json", "image/jpeg", "image/png"
@@ -72,8 +72,9 @@ def _read_json(body: bytes, spec: InputSpec) -> np.ndarray:
     if not isinstance(instances, list):
         raise MalformedError('the body must be {"instances": [{"image": …} or {"pixels": […]}, …]}')
     _check_rows(len(instances))
+    decoder = Decoder(spec)
     images = [
-        _numbered(number, _read_instance, instance, spec)
+        _numbered(number, _read_instance, instance, decoder)
         for number, instance in enumerate(instances, start=1)
     ]
     return np.stack(images)
@@ -93,11 +94,11 @@ def _check_rows(rows: int) -> None:
         raise TooLargeError(f"{rows} rows; at most {MAX_ROWS} in one request")
 
 
-def _read_instance(instance: Any, spec: InputSpec) -> np.ndarray:
+def _read_instance(instance: Any, decoder: Decoder) -> np.ndarray:
     if not isinstance(instance, dict) or len(instance.keys() & {"image", "pixels"}) != 1:
         raise MalformedError('an instance is {"image": "<base64>"} or {"pixels": [2304 numbers]}')
     if "pixels" in instance:
-        return fit_pixels(_read_pixels(instance["pixels"]), spec)[0]
+        return fit_pixels(_read_pixels(instance["pixels"]), decoder.spec)[0]
     text = instance["image"]
     if not isinstance(text, str):
         raise MalformedError('"image" must be a base64 string')
@@ -105,7 +106,7 @@ def _read_instance(instance: Any, spec: InputSpec) -> np.ndarray:
         data = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
         raise MalformedError('"image" is not base64') from error
-    return decode(data, spec)
+    return decoder(data)
 
 
 def _read_pixels(pixels: Any) -> np.ndarray:

@@ -1,0 +1,43 @@
+"""How far a training has come: what is reported, and what a restarted job goes on from."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Epoch:
+    epoch: int
+    train_loss: float
+    validation_accuracy: float
+    validation_macro_recall: float
+    images_per_s: float
+    elapsed_s: float
+
+
+@dataclass
+class Progress:
+    """All that a restarted job needs to go on at the next epoch."""
+
+    weights: dict[str, Tensor]
+    averaged: dict[str, Tensor]
+    optimizer: dict[str, Any]
+    best: dict[str, Tensor]
+    history: list[Epoch] = field(default_factory=list)
+    step: int = 0
+    elapsed_s: float = 0.0
+
+    @property
+    def best_recall(self) -> float:
+        return max((e.validation_macro_recall for e in self.history), default=-1.0)
+
+    @property
+    def epochs_since_best(self) -> int:
+        recalls = [e.validation_macro_recall for e in self.history]
+        return len(recalls) - 1 - recalls.index(max(recalls)) if recalls else 0
+
+
+def detached(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return a copy of the weights on the CPU that further steps leave alone."""
+    return {name: value.detach().cpu().clone() for name, value in state.items()}

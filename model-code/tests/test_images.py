@@ -1,0 +1,95 @@
+"""One preprocessing for all: files of any size and form become the same array."""
+
+import io
+
+import numpy as np
+import pytest
+from ethnicity_prediction.errors import NotAnImageError, TooLargeError
+from ethnicity_prediction.images import MAX_PIXELS, Decoder, InputSpec, decode, fit_pixels
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from tiny import pattern
+
+SPEC = InputSpec()
+
+
+def file(image: Image.Image, kind: str = "PNG", **options) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+PICTURE = Image.fromarray(pattern("bars", np.random.default_rng(0)))
+JPEG = file(PICTURE, "JPEG", quality=95)
+PNG = file(PICTURE)
+
+
+def test_a_gray_image_of_the_right_size_is_its_own_pixels():
+    assert (decode(PNG, SPEC)[..., 0] == np.asarray(PICTURE)).all()
+    assert (fit_pixels(np.asarray(PICTURE)[None], SPEC)[0] == decode(PNG, SPEC)).all()
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+@pytest.mark.parametrize("side", [96, 192, 500])
+def test_size_and_form_of_the_file_hardly_matter(side, mode, kind):
+    large = PICTURE.resize((side, side), Image.Resampling.LANCZOS).convert(mode)
+    difference = decode(file(large, kind), SPEC).astype(int) - decode(PNG, SPEC)
+    assert np.abs(difference).mean() < 6
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK"])
+def test_every_usual_mode_is_read(mode):
+    kind = "JPEG" if mode == "CMYK" else "PNG"
+    assert decode(file(PICTURE.convert(mode), kind), InputSpec(64, 3)).shape == (64, 64, 3)
+
+
+def test_a_wide_image_is_cut_not_squeezed():
+    wide = Image.new("L", (144, 48))
+    wide.paste(PICTURE, (48, 0))
+    assert (decode(file(wide), SPEC) == decode(PNG, SPEC)).all()
+
+
+def test_a_lying_photo_is_set_upright():
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turn clockwise by 90 degrees to view
+    lying = file(PICTURE.rotate(90, expand=True), exif=exif)
+    assert (decode(lying, SPEC) == decode(PNG, SPEC)).all()
+
+
+def test_sixteen_bits_are_refused_rather_than_clipped():
+    deep = Image.fromarray(np.full((48, 48), 40_000, np.uint16))
+    with pytest.raises(NotAnImageError, match="over 8 bits"):
+        decode(file(deep), SPEC)
+
+
+@pytest.mark.parametrize("data", [b"", b"GIF89a", b"hello", PNG[:60], JPEG[:30]])
+def test_other_bytes_are_no_image(data):
+    with pytest.raises(NotAnImageError):
+        decode(data, SPEC)
+
+
+def test_a_small_file_with_too_many_pixels_is_refused_before_decoding():
+    with pytest.raises(TooLargeError, match="6000 x 5000"):
+        decode(file(Image.new("1", (6000, 5000))), SPEC)
+
+
+def test_images_of_one_request_share_the_limit():
+    decoder = Decoder(SPEC, pixels_left=2 * 48 * 48)
+    decoder(PNG)
+    decoder(PNG)
+    with pytest.raises(TooLargeError, match=str(MAX_PIXELS)):
+        decoder(PNG)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.sampled_from([PNG, JPEG]), st.data())
+def test_broken_files_are_decoded_or_refused_never_worse(original, data):
+    broken = bytearray(original)
+    for _ in range(data.draw(st.integers(1, 4))):
+        broken[data.draw(st.integers(0, len(broken) - 1))] = data.draw(st.integers(0, 255))
+    try:
+        assert decode(bytes(broken), SPEC).shape == (48, 48, 1)
+    except (NotAnImageError, TooLargeError):
+        pass

@@ -1,0 +1,205 @@
+"""Fitting, interrupting, resuming, exporting; needs PyTorch."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tiny import TINY, WORDS, draw, prepare, write_pixel_csv
+
+torch = pytest.importorskip("torch")
+torch.set_num_threads(1)  # so small a network only loses by sharing work
+
+from ethnicity_prediction import checkpoint, export, job  # noqa: E402
+from ethnicity_prediction.augment import augment  # noqa: E402
+from ethnicity_prediction.config import parse  # noqa: E402
+from ethnicity_prediction.convert import to_onnx  # noqa: E402
+from ethnicity_prediction.errors import MalformedError  # noqa: E402
+from ethnicity_prediction.fit import Fit, Part  # noqa: E402
+from ethnicity_prediction.hosts import Group, group_from  # noqa: E402
+from ethnicity_prediction.images import InputSpec  # noqa: E402
+from ethnicity_prediction.model import Classifier, Network  # noqa: E402
+from ethnicity_prediction.paths import Paths  # noqa: E402
+
+CONFIG = parse(TINY)
+
+
+def part(rows: int, seed: int = 0) -> Part:
+    drawn = draw(rows, seed)
+    images = np.stack([image for _, image in drawn])[..., None]
+    return Part(images, np.array([WORDS.index(label) for label, _ in drawn]))
+
+
+def fresh_fit(config=CONFIG, budget_s=60.0, clock=None) -> Fit:
+    torch.manual_seed(0)
+    network = Network(len(WORDS), 1, config.width, config.dropout)
+    prior = np.full(len(WORDS), 1 / len(WORDS))
+    options = {"clock": clock} if clock else {}
+    return Fit(network, config, prior, budget_s=budget_s, device=torch.device("cpu"), **options)
+
+
+def test_the_artifact_predicts_what_was_learnt(trained: Path):
+    predictor = export.load(trained / "model")
+    fresh = part(30, seed=2)
+    assert (predictor.predict(fresh.images).argmax(1) == fresh.codes).mean() > 0.9
+
+
+def test_the_card_tells_labels_metrics_and_origin(trained: Path):
+    card = json.loads((trained / "model/model.json").read_text())
+    assert (card["name"], card["version"]) == ("ethnicity-prediction", "tiny-1")
+    assert card["labels"] == card["label_values"] == list(WORDS)
+    assert card["sensitive"] is True
+    assert (card["image_size"], card["channels"]) == (48, 1)
+    assert card["metrics"]["rows"] == dict.fromkeys(WORDS, 10)
+    assert set(card["metrics"]["recall"]) == set(WORDS)
+    assert card["data"]["rows"] == 90
+    assert card["data"]["digest"].startswith("sha256:")
+    assert card["training"]["hyperparameters"]["width"] == 4
+    assert {path.name for path in (trained / "model").iterdir()} == {"model.onnx", "model.json"}
+
+
+def test_probabilities_are_of_the_network_that_was_trained():
+    network = Network(3, 3, 4, 0.2).eval()
+    images = np.random.default_rng(0).integers(0, 256, (5, 64, 64, 3), dtype=np.uint8)
+    card = {"label_values": WORDS, "labels": WORDS, "sensitive": False}
+    card |= {"image_size": 64, "channels": 3}
+    served = export.Predictor(to_onnx(network, InputSpec(64, 3)), card).predict(images)
+    with torch.no_grad():
+        expected = Classifier(network).eval()(torch.from_numpy(images)).numpy()
+    assert np.allclose(served, expected, atol=1e-5)
+    assert np.allclose(served.sum(1), 1, atol=1e-5)
+
+
+def test_without_a_validation_channel_a_part_is_held_out(tmp_path: Path):
+    prepare(tmp_path, train=40, validation=0, epochs="1")
+    job.run(Paths(tmp_path), {}, lambda: False)
+    card = json.loads((tmp_path / "model/model.json").read_text())
+    assert sum(card["metrics"]["rows"].values()) + card["data"]["rows"] == 40
+    assert card["version"] == "unnamed"
+
+
+def test_a_group_left_out_of_training_shows_as_recall_zero(tmp_path: Path):
+    prepare(tmp_path, train=6, validation=30, epochs="1")
+    write_pixel_csv(tmp_path / "input/data/train/train.csv", draw(40, words=WORDS[:2]))
+    job.run(Paths(tmp_path), {}, lambda: False)
+    card = json.loads((tmp_path / "model/model.json").read_text())
+    assert card["labels"] == ["bars", "beams"]
+    assert card["metrics"]["recall"]["flat"] == 0
+    assert card["metrics"]["rows"]["flat"] == 10
+
+
+def test_names_and_sensitivity_come_from_the_data(tmp_path: Path):
+    prepare(tmp_path, train=24, validation=0, epochs="1")
+    naming = {"names": {"bars": "Upright"}, "sensitive": False}
+    (tmp_path / "input/data/train/labels.json").write_text(json.dumps(naming))
+    job.run(Paths(tmp_path), {}, lambda: False)
+    card = json.loads((tmp_path / "model/model.json").read_text())
+    assert card["labels"] == ["Upright", "beams", "flat"]
+    assert card["sensitive"] is False
+    assert "Upright" in card["metrics"]["recall"]
+
+
+def test_one_label_is_nothing_to_learn(tmp_path: Path):
+    prepare(tmp_path, train=6, validation=0)
+    write_pixel_csv(tmp_path / "input/data/train/train.csv", draw(6, words=("flat",)))
+    with pytest.raises(MalformedError, match="one label only: flat"):
+        job.run(Paths(tmp_path), {}, lambda: False)
+
+
+def test_asked_to_stop_it_keeps_the_best_so_far():
+    seen = []
+    fit = fresh_fit(parse(TINY | {"epochs": "50", "patience": "50"}))
+    progress = fit.run(
+        part(48),
+        part(12, seed=1),
+        should_stop=lambda: len(seen) >= 2,
+        on_epoch=lambda epoch, _: seen.append(epoch.validation_macro_recall),
+    )
+    assert len(progress.history) == 2
+    assert progress.best_recall == max(seen)
+
+
+def test_stopped_before_the_first_step_there_is_no_model(tmp_path: Path):
+    prepare(tmp_path, train=24, validation=0)
+    with pytest.raises(InterruptedError, match="before the first step"):
+        job.run(Paths(tmp_path), {}, lambda: True)
+    assert not (tmp_path / "model").exists()
+
+
+def test_the_time_given_is_kept():
+    now = iter(range(10_000))
+    fit = fresh_fit(parse(TINY | {"epochs": "1000"}), budget_s=60, clock=lambda: next(now))
+    progress = fit.run(part(32), part(6))
+    assert 0 < progress.step < 60
+
+
+def test_a_restarted_job_goes_on_where_it_was(tmp_path: Path):
+    config = parse(TINY | {"epochs": "4"})
+    train, validation = part(48), part(12, seed=1)
+    whole = fresh_fit(config).run(train, validation)
+
+    def keep(epoch, progress):
+        if epoch.epoch == 2:
+            checkpoint.save(tmp_path, progress, "same")
+
+    stopped = []
+    fresh_fit(config).run(
+        train,
+        validation,
+        on_epoch=lambda e, p: (keep(e, p), stopped.append(e)),
+        should_stop=lambda: len(stopped) >= 2,
+    )
+    resumed = checkpoint.load(tmp_path, "same")
+    assert [e.epoch for e in resumed.history] == [1, 2]
+    finished = fresh_fit(config).run(train, validation, resume=resumed)
+    assert [e.epoch for e in finished.history] == [e.epoch for e in whole.history]
+    for name, value in whole.weights.items():
+        assert torch.allclose(finished.weights[name].float(), value.float(), atol=1e-5), name
+
+
+def test_a_checkpoint_of_another_job_is_not_taken(trained: Path):
+    assert (trained / "checkpoints" / checkpoint.FILE).exists()
+    assert checkpoint.load(trained / "checkpoints", "another") is None
+
+
+def test_a_checkpoint_holds_no_pickle(trained: Path):
+    with np.load(trained / "checkpoints" / checkpoint.FILE, allow_pickle=False) as file:
+        assert all(file[name].dtype != object for name in file.files)
+
+
+def test_rare_labels_weigh_more_when_balanced():
+    config = parse(TINY | {"balance": "1"})
+    network = Network(2, 1, 4, 0.0)
+    fit = Fit(network, config, np.array([0.9, 0.1]), budget_s=1, device=torch.device("cpu"))
+    assert fit.adjustment[0] > fit.adjustment[1]
+
+
+def test_views_differ_but_stay_images():
+    images = torch.rand(8, 3, 48, 48) * 2 - 1
+    views = augment(images, 1.0, torch.Generator().manual_seed(0))
+    assert views.shape == images.shape
+    assert views.min() >= -1
+    assert views.max() <= 1
+    assert not torch.equal(views, images)
+    assert torch.equal(augment(images, 0.0, torch.Generator()), images)
+
+
+def test_a_single_host_needs_no_group():
+    assert group_from({}) == Group()
+    assert group_from({"hosts": ["algo-1"], "current_host": "algo-1"}) == Group()
+
+
+def test_hosts_are_ranked_by_name():
+    config = {"hosts": ["algo-2", "algo-1"], "current_host": "algo-2"}
+    assert group_from(config | {"network_interface_name": "eth0"}) == Group(1, 2, "algo-1", "eth0")
+    with pytest.raises(MalformedError, match="not among"):
+        group_from(config | {"current_host": "algo-9"})
+
+
+def test_two_hosts_share_out_the_rows_of_one():
+    single, first, second = (fresh_fit() for _ in range(3))
+    first.group, second.group = Group(0, 2, "a"), Group(1, 2, "a")
+    whole = single._batches(32, 32, seed=3)
+    halves = [fit._batches(32, 16, seed=3) for fit in (first, second)]
+    assert len(whole) == len(halves[0]) == len(halves[1])
+    assert sorted(np.concatenate(whole)) == sorted(np.concatenate(halves[0] + halves[1]))
