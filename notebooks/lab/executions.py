@@ -73,6 +73,13 @@ def follow(workshop: Workshop, execution: str) -> Run:
     return run
 
 
+def why_stopped(run: Run) -> str:
+    """Return which action stopped a run and why; LabError if none did."""
+    if run.failed is None:
+        raise LabError(f"execution {run.id} was not stopped: it is {run.status}")
+    return f"{run.failed.stage}/{run.failed.action}: {run.failed.note}"
+
+
 def approve(workshop: Workshop, run: Run, reason: str) -> None:
     """Approve the release that a run waits for; LabError if it waits for none."""
     waiting = next((row for row in run.rows if row.waits_for_approval), None)
@@ -91,15 +98,6 @@ def approve(workshop: Workshop, run: Run, reason: str) -> None:
         token=token,
     )
     print(f"approved: {reason}")
-
-
-def action_output(workshop: Workshop, run: Run, stage: str, action: str) -> dict[str, str]:
-    """Return the output variables of one action of a run, {} if it has none."""
-    details = _details(workshop, run.id)
-    found = [d for d in details if (d["stageName"], d["actionName"]) == (stage, action)]
-    newest = max(found, key=lambda d: d["startTime"], default={})
-    variables: dict[str, str] = newest.get("output", {}).get("outputVariables", {})
-    return variables
 
 
 def table(run: Run) -> str:

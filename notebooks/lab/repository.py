@@ -13,6 +13,7 @@ from lab.workshop import Workshop
 # The AWS CLI signs git's requests with the notebook's own role. An empty helper first forgets
 # any other. The host need not be looked at twice: push() compares the whole URL.
 HELPERS = ("", "!aws codecommit credential-helper --ignore-host-check $@")
+UNTRACKED = tuple(f":(exclude,glob)**/{name}/**" for name in ("__pycache__", ".ipynb_checkpoints"))
 COMMITTER = {"user.name": "Lab notebook", "user.email": "lab-notebook@example.com"}
 
 
@@ -22,8 +23,8 @@ def push(workshop: Workshop, message: str, folder: Path = Path()) -> str:
     With nothing new to commit it pushes what is there, so the cell can be run again.
     """
     _check_clone(workshop, folder)
-    git(folder, "add", "--all")
-    if git(folder, "status", "--porcelain"):
+    git(folder, "add", "--all", "--", ".", *UNTRACKED)
+    if git(folder, "diff", "--cached", "--name-only"):
         git(folder, *_committer(folder), "commit", "--quiet", "--message", message)
     commit = git(folder, "rev-parse", "HEAD")
     git(folder, "push", "--quiet", "origin", f"HEAD:refs/heads/{branch(workshop)}")
