@@ -66,11 +66,22 @@ def environment(credentials: dict[str, str], region: str) -> dict[str, str]:
 
 
 def _trusts(document: str | dict, service: str) -> bool:
+    """Say whether a trust policy lets the service of this account assume the role.
+
+    A condition on aws:SourceArn counts as met: no service says here for which resource it acts.
+    """
     policy = json.loads(document) if isinstance(document, str) else document
     statements = policy["Statement"]
-    for statement in statements if isinstance(statements, list) else [statements]:
-        services = statement.get("Principal", {}).get("Service", [])
-        named = services if isinstance(services, list) else [services]
-        if statement["Effect"] == "Allow" and service in named:
-            return True
-    return False
+    listed = statements if isinstance(statements, list) else [statements]
+    judged = {"Statement": [_without_source_arn(statement) for statement in listed]}
+    account, _ = seams.account_and_region()
+    context = {"aws:SourceAccount": account}
+    return seams.service_allowed(judged, service, "sts:AssumeRole", "*", context)
+
+
+def _without_source_arn(statement: dict[str, Any]) -> dict[str, Any]:
+    conditions = {
+        operator: {key: want for key, want in keys.items() if key.lower() != "aws:sourcearn"}
+        for operator, keys in statement.get("Condition", {}).items()
+    }
+    return {**statement, "Condition": conditions}

@@ -111,6 +111,24 @@ def denial(
     )
 
 
+def service_allowed(
+    policy: str | dict | None, service: str, action: str, arn: str, context: dict[str, str]
+) -> bool:
+    """Say whether a resource policy lets a service principal do something with the resource."""
+    account, region = responses.get_account_id(), responses.get_region()
+    evaluation = iam_evaluator.EvalContext(
+        principal_arn=service,
+        principal_type="Service",
+        principal_account=account,
+        action=action,
+        resource_arn=arn,
+        region=region,
+        service_context={key.lower(): value for key, value in context.items()},
+    )
+    result = iam_evaluator.evaluate_resource_policy(policy, evaluation, service=service)
+    return result.decision == "Allow"
+
+
 def find_role(role_arn: str) -> dict[str, Any] | None:
     """Return the IAM role record of an ARN, None if there is none."""
     return iam._roles.get(role_arn.rsplit("/", 1)[-1])

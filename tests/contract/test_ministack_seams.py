@@ -265,7 +265,7 @@ def test_a_resource_policy_is_asked_for_a_service():
 
     def allowed(service: str, source: str) -> bool:
         context = {"aws:SourceArn": source}
-        return strict_seams.service_allowed(policy, service, "sqs:SendMessage", "arn", context)
+        return seams.service_allowed(policy, service, "sqs:SendMessage", "arn", context)
 
     assert allowed("events.amazonaws.com", "arn:aws:events:r:a:rule/x")
     assert not allowed("events.amazonaws.com", "arn:aws:events:r:a:rule/y")

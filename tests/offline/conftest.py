@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import time
 import uuid
@@ -22,6 +23,7 @@ Receive = Callable[[], list[dict[str, Any]]]
 @pytest.fixture(scope="session")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningCloud]:
     with RunningCloud(tmp_path_factory.mktemp("cloud")) as running:
+        running.client = functools.cache(running.client)  # type: ignore[method-assign]
         yield running
 
 

@@ -259,6 +259,24 @@ def test_a_role_that_does_not_trust_lambda_is_refused(cloud, make_role, refusal)
     assert "cannot be assumed by Lambda" in fault[2]
 
 
+@pytest.mark.parametrize(("account", "trusted"), [(ACCOUNT, True), ("111111111111", False)])
+def test_the_condition_of_a_trust_policy_is_heeded(cloud, function, refusal, account, trusted):
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Service": "lambda.amazonaws.com"},
+        "Action": "sts:AssumeRole",
+        "Condition": {"StringEquals": {"aws:SourceAccount": account}},
+    }
+    document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    role = cloud.client("iam").create_role(
+        RoleName=f"trusts-{account}", AssumeRolePolicyDocument=document
+    )["Role"]["Arn"]
+    if trusted:
+        function("", Role=role)
+    else:
+        assert "cannot be assumed" in refusal(function, source="", Role=role)[2]
+
+
 def test_creating_a_function_needs_pass_role(acting_as, role, allow, refusal):
     create = allow("lambda:CreateFunction", "*")
     request = {

@@ -4,8 +4,9 @@ ministack runs a function in the server's environment, on the server's packages,
 temporary folder, without a memory limit, as a role that nobody asked whether it trusts Lambda,
 and writes its log whether the role may or not. Everything else of Lambda stays ministack's.
 
-Kinder than AWS: the local Python runs every Python runtime, /var/task can be written to, layers
-and container images are not run, and a retry of an asynchronous event comes after seconds.
+Kinder than AWS: the local Python runs every Python runtime, its memory is limited on Linux only,
+/var/task can be written to, layers and container images are not run, and a retry of an
+asynchronous event comes after seconds.
 """
 
 from __future__ import annotations
@@ -48,16 +49,16 @@ def execute(func: Record, event: Any, request_id: str) -> Record:
     )
     try:
         done = environment.invoke(event, request_id, config["FunctionArn"])
+        if len(json.dumps(done.result).encode()) > PAYLOAD_LIMIT:
+            done = _too_large(done)
+        done.log = logs.publish(environment, request_id, done)
     except ApiError as refused:
         logger.warning("Lambda %s: %s", config["FunctionName"], refused)
-        return _record(failed("AccessDeniedException", functions.CANNOT_ASSUME))
+        done = failed("AccessDeniedException", functions.CANNOT_ASSUME)
     finally:
         private.LAMBDA_RELEASE(environment)
         if environment.retired:
             environment.end()
-    if len(json.dumps(done.result).encode()) > PAYLOAD_LIMIT:
-        done = _too_large(done)
-    done.log = logs.publish(environment, request_id, done)
     return _record(done)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import importlib.metadata
 import io
 import os
@@ -21,6 +22,7 @@ class UnreadableCode(Exception):
     """A file of the zip that Lambda's user could not read."""
 
 
+@functools.cache
 def runtime_packages() -> Path:
     """Return a folder with boto3 and what it needs, and nothing else of this environment."""
     folder = state.folder("lambda", "runtime")

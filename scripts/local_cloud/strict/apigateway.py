@@ -127,7 +127,7 @@ def may_invoke(function_arn: str, principal: str, source_arn: str) -> bool:
     account, _ = seams.account_and_region()
     context = {"aws:SourceArn": source_arn, "aws:SourceAccount": account}
     action = "lambda:InvokeFunction"
-    return policy is not None and private.service_allowed(
+    return policy is not None and seams.service_allowed(
         policy, principal, action, function_arn, context
     )
 

@@ -69,7 +69,7 @@ def _lets_in(target_arn: str, action: str, rule: dict[str, Any]) -> bool:
     if action == "sns:Publish":  # where EventBridge names the rule, and no account
         return topics.lets_in(target_arn, PRINCIPAL, **{"aws:SourceArn": context["aws:SourceArn"]})
     policy = private.resource_policy(_service({"Arn": target_arn}), target_arn)
-    return private.service_allowed(policy, PRINCIPAL, action, target_arn, context)
+    return seams.service_allowed(policy, PRINCIPAL, action, target_arn, context)
 
 
 def _service(target: dict[str, Any]) -> str:

@@ -52,7 +52,7 @@ def service_may_use(
     for name, value in encryption_context.items():
         context[f"kms:EncryptionContext:{name}"] = value
     return all(
-        private.service_allowed(record.get("Policy"), service, action, record["Arn"], context)
+        seams.service_allowed(record.get("Policy"), service, action, record["Arn"], context)
         for action in ("kms:GenerateDataKey", "kms:Decrypt")
     )
 

@@ -366,24 +366,6 @@ def append_log(group: str, stream: str, lines: list[str]) -> None:
     LOGS_PUT_EVENTS({"logGroupName": group, "logStreamName": stream, "logEvents": events})
 
 
-def service_allowed(
-    policy: str | dict | None, service: str, action: str, arn: str, context: dict[str, str]
-) -> bool:
-    """Say whether a resource policy lets a service principal do something with the resource."""
-    account, region = responses.get_account_id(), responses.get_region()
-    evaluation = iam_evaluator.EvalContext(
-        principal_arn=service,
-        principal_type="Service",
-        principal_account=account,
-        action=action,
-        resource_arn=arn,
-        region=region,
-        service_context={key.lower(): value for key, value in context.items()},
-    )
-    result = iam_evaluator.evaluate_resource_policy(policy, evaluation, service=service)
-    return result.decision == "Allow"
-
-
 def kms_grants() -> list[dict[str, Any]]:
     """List the grants of the account and region in hand."""
     return list(kms._grants.values())

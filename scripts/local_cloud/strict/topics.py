@@ -36,7 +36,7 @@ def install() -> None:
 def lets_in(topic_arn: str, service: str, **context: str) -> bool:
     """Say whether a topic's policy and its key's let a service publish."""
     topic = private.topic_attributes(topic_arn)
-    if topic is None or not private.service_allowed(
+    if topic is None or not seams.service_allowed(
         topic["Policy"], service, "sns:Publish", topic_arn, context
     ):
         return False
