@@ -6,8 +6,9 @@ import itertools
 from typing import Any
 
 import pytest
+from local_cloud.codepipeline.decisions import Abandon, Announce, Effect, Perform
 from local_cloud.codepipeline.declaration import Action, Pipeline, Stage
-from local_cloud.codepipeline.engine import Abandon, Announce, Effect, Engine, Perform
+from local_cloud.codepipeline.engine import Engine
 from local_cloud.codepipeline.model import ActionRun, Failure, Result, Revision, Trigger
 from local_cloud.errors import ApiError
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from local_cloud.codepipeline.engine import Announce
+from local_cloud.codepipeline.decisions import Announce
 from local_cloud.codepipeline.model import ActionRun
 
 

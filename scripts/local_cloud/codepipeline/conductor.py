@@ -12,8 +12,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 from local_cloud import seams
 from local_cloud.background import spawn, time_scale
 from local_cloud.codepipeline import announcements
+from local_cloud.codepipeline.decisions import Abandon, Announce, Effect, Perform
 from local_cloud.codepipeline.effects import message_of
-from local_cloud.codepipeline.engine import Abandon, Announce, Effect, Engine, Perform
+from local_cloud.codepipeline.engine import Engine
 from local_cloud.codepipeline.model import ActionRun, Failure, Result
 from local_cloud.codepipeline.work import ActionFailed, Cancel, Work
 from local_cloud.codepipeline.work import Effect as ActionEffect

@@ -10,14 +10,19 @@ newest execution only; QUEUED keeps all of them, in order.
 
 from __future__ import annotations
 
-import secrets
-import string
 import time
-import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from local_cloud.codepipeline import model
+from local_cloud.codepipeline.decisions import (
+    Abandon,
+    Announce,
+    Effect,
+    Perform,
+    new_id,
+    new_key,
+)
 from local_cloud.codepipeline.declaration import Action, Pipeline, Stage
 from local_cloud.codepipeline.model import (
     ActionRun,
@@ -34,44 +39,6 @@ from local_cloud.errors import ApiError
 
 QUEUE_LIMIT = 50
 ENDED = {model.SUCCEEDED, model.FAILED, model.STOPPED, model.SUPERSEDED}
-
-
-@dataclass(frozen=True)
-class Perform:
-    """Start an action."""
-
-    run: ActionRun
-    execution: Execution
-
-
-@dataclass(frozen=True)
-class Abandon:
-    """Forget an action that is under way."""
-
-    run: ActionRun
-
-
-@dataclass(frozen=True)
-class Announce:
-    """A state changed; `run` for an action, `stage` for a stage, neither for the execution."""
-
-    execution: Execution
-    state: str
-    stage: str | None = None
-    run: ActionRun | None = None
-
-
-Effect = Perform | Abandon | Announce
-
-
-def new_id() -> str:
-    """Make an id in the form of AWS's."""
-    return str(uuid.uuid4())
-
-
-def new_key() -> str:
-    """Make the last part of an artifact's key."""
-    return "".join(secrets.choice(string.ascii_letters + string.digits) for _ in range(7))
 
 
 @dataclass

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from local_cloud.codepipeline.engine import new_id
+from local_cloud.codepipeline.decisions import new_id
 from local_cloud.errors import ApiError
 
 OPEN = "InProgress"

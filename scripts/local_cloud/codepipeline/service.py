@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from local_cloud.codepipeline.engine import Engine
 from local_cloud.codepipeline.model import Trigger
 from local_cloud.codepipeline.resource import PipelineResource
 from local_cloud.codepipeline.rules import RuleTarget
+from local_cloud.codepipeline.wire import completed, page, source_overrides
 from local_cloud.codepipeline.work import SERVICE, Effect
 from local_cloud.errors import ApiError
 from local_cloud.members import members, refuse_unhonoured
@@ -95,7 +95,7 @@ class CodePipeline(JsonService):
     def create_pipeline(self, request: dict[str, Any], call: Call) -> dict[str, Any]:
         """Create a pipeline; as on AWS its first execution starts at once."""
         refuse_unhonoured("codepipeline:CreatePipeline", members("pipeline", "tags"), request)
-        declaration = _completed(request["pipeline"], 1)
+        declaration = completed(request["pipeline"], 1)
         name = declaration["name"]
         if name in self.records:
             raise ApiError(
@@ -111,7 +111,7 @@ class CodePipeline(JsonService):
     def update_pipeline(self, request: dict[str, Any], call: Call) -> dict[str, Any]:
         record = self.record(request["pipeline"]["name"])
         version = record.declaration["version"] + 1
-        declaration = _completed(request["pipeline"], version)
+        declaration = completed(request["pipeline"], version)
         pipeline = parse(declaration, version, call.region)
         with record.conductor.lock:
             record.declaration, record.engine.pipeline = declaration, pipeline
@@ -174,7 +174,7 @@ class CodePipeline(JsonService):
         with record.conductor.lock:
             newest_first = list(record.engine.executions.values())[::-1]
             summaries = [views.execution_summary(execution) for execution in newest_first]
-        return _page("pipelineExecutionSummaries", summaries, request)
+        return page("pipelineExecutionSummaries", summaries, request)
 
     def list_action_executions(self, request: dict[str, Any], call: Call) -> dict[str, Any]:
         honoured = members(
@@ -190,7 +190,7 @@ class CodePipeline(JsonService):
                 for execution in ([record.engine.execution(wanted)] if wanted else every)
                 for run in execution.runs[::-1]
             ]
-        return _page("actionExecutionDetails", details, request)
+        return page("actionExecutionDetails", details, request)
 
     def start_pipeline_execution(self, request: dict[str, Any], call: Call) -> dict[str, Any]:
         refuse_unhonoured("codepipeline:StartPipelineExecution", START, request)
@@ -199,9 +199,9 @@ class CodePipeline(JsonService):
         if token in self._started:
             return {"pipelineExecutionId": self._started[token]}
         variables = {v["name"]: v["value"] for v in request.get("variables", [])}
-        overrides = _overrides(record, request.get("sourceRevisions", []))
+        commits = source_overrides(record.engine.pipeline, request.get("sourceRevisions", []))
         trigger = Trigger("StartPipelineExecution", caller_of(call))
-        execution_id = self.start(record, trigger, variables, overrides)
+        execution_id = self.start(record, trigger, variables, commits)
         if token:
             self._started[token] = execution_id
         return {"pipelineExecutionId": execution_id}
@@ -283,45 +283,6 @@ class CodePipeline(JsonService):
                 request["stageName"], enabled, request.get("reason"), by
             )
             record.conductor.carry_out(effects)
-
-
-def _completed(declaration: dict[str, Any], version: int) -> dict[str, Any]:
-    """Return a declaration with the defaults that AWS fills in."""
-    complete = copy.deepcopy(declaration)
-    complete["version"] = version
-    complete.setdefault("pipelineType", "V1")
-    complete.setdefault("executionMode", "SUPERSEDED")
-    for stage in complete["stages"]:
-        for action in stage["actions"]:
-            action.setdefault("runOrder", 1)
-            action.setdefault("configuration", {})
-            action.setdefault("inputArtifacts", [])
-            action.setdefault("outputArtifacts", [])
-    return complete
-
-
-def _overrides(record: Record, revisions: list[dict[str, str]]) -> dict[str, str]:
-    """Read sourceRevisions: source action → commit."""
-    sources = {action.name for action in record.engine.pipeline.stages[0].actions}
-    for revision in revisions:
-        if revision["revisionType"] != "COMMIT_ID":
-            kind = revision["revisionType"]
-            raise ApiError("NotImplemented", f"revisionType {kind} is not emulated", 501)
-        if revision["actionName"] not in sources:
-            message = f"{revision['actionName']} is no source action of the pipeline"
-            raise ApiError("ValidationException", message)
-    return {revision["actionName"]: revision["revisionValue"] for revision in revisions}
-
-
-def _page(name: str, items: list[dict[str, Any]], request: dict[str, Any]) -> dict[str, Any]:
-    """Cut a list at maxResults; the token is where the next page starts."""
-    token = request.get("nextToken", "0")
-    if not token.isdecimal():
-        raise ApiError("InvalidNextTokenException", f"nextToken {token!r} is not one of ours")
-    start = int(token)
-    end = start + request.get("maxResults", 100)
-    more = {"nextToken": str(end)} if end < len(items) else {}
-    return {name: items[start:end], **more}
 
 
 def caller_of(call: Call) -> str:

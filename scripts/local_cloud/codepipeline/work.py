@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -52,15 +53,26 @@ class Work:
     reporter: Reporter
     _session: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
-    @property
-    def role(self) -> str:
-        """The role that the action works as: its own, else the pipeline's."""
-        return self.run.action.role_arn or self.execution.pipeline.role_arn
-
     def open_session(self, policy: dict[str, Any] | None = None) -> dict[str, str]:
-        """Open a session of the role, narrowed by a session policy if one is given."""
+        """Open a session of the role, narrowed by a session policy if one is given.
+
+        An action's own role is assumed by the pipeline's role, as on AWS: it has to trust that
+        role, which needs sts:AssumeRole.
+        """
         name = self.run.id.replace("-", "")[:32]
-        return identity.assume_service_role(self.role, SERVICE, name, policy)
+        role, pipeline_role = self.run.action.role_arn, self.execution.pipeline.role_arn
+        if role is None:
+            return identity.assume_service_role(pipeline_role, SERVICE, name, policy)
+        own = identity.assume_service_role(pipeline_role, SERVICE, name)
+        narrowed = {"Policy": json.dumps(policy)} if policy else {}
+        answer = identity.client("sts", own, self.region).assume_role(
+            RoleArn=role, RoleSessionName=name, **narrowed
+        )["Credentials"]
+        return {
+            "aws_access_key_id": answer["AccessKeyId"],
+            "aws_secret_access_key": answer["SecretAccessKey"],
+            "aws_session_token": answer["SessionToken"],
+        }
 
     def credentials(self) -> dict[str, str]:
         """Return a session of the role, the same one for half an hour."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import os
 import sys
@@ -44,6 +45,8 @@ class Parser(argparse.ArgumentParser):
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one docker command and return its exit status."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)  # in order with errors, and with programs run
     options = _parser().parse_args(arguments)
     if not os.environ.get(ROOT_VARIABLE):  # a build without privileged mode
         print(NO_DAEMON, file=sys.stderr)

@@ -48,4 +48,5 @@ def run(store: Store, image: Image, args: list[str], options: RunOptions) -> int
             return 126 if "permission denied" in str(error) else 127
         inherited = {k: v for k, v in os.environ.items() if k in {"TMPDIR", "LANG"}}
         own = {"HOME": str(home), "HOSTNAME": "localhost"}
-        return subprocess.run(argv, env=inherited | own | environment, cwd=cwd).returncode
+        status = subprocess.run(argv, env=inherited | own | environment, cwd=cwd).returncode
+        return status if status >= 0 else 128 - status  # ended by a signal

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import uuid
 from collections.abc import Callable
 from typing import Any
@@ -104,6 +105,43 @@ def test_an_approval_is_announced_as_aws_does(mini: Any, invoke: Stage) -> None:
     mini.codepipeline.stop_pipeline_execution(
         pipelineName=name, pipelineExecutionId=execution, abandon=True
     )
+
+
+def test_every_change_of_state_is_an_event(mini: Any, invoke: Stage) -> None:
+    sqs, events = mini.cloud.client("sqs"), mini.cloud.client("events")
+    url = sqs.create_queue(QueueName="changes")["QueueUrl"]
+    arn = f"arn:aws:sqs:{REGION}:{ACCOUNT}:changes"
+    allow = {
+        "Effect": "Allow",
+        "Principal": {"Service": "events.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": arn,
+    }
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [allow]})
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
+    events.put_rule(Name="changes", EventPattern=json.dumps({"source": ["aws.codepipeline"]}))
+    events.put_targets(Rule="changes", Targets=[{"Id": "queue", "Arn": arn}])
+    name, execution = mini.create(invoke("fail", why="for the event"))
+    assert mini.wait(name, execution) == "Failed"
+    seen: dict[str, set[str]] = {}
+    deadline = time.monotonic() + 10
+    while sum(map(len, seen.values())) < 10 and time.monotonic() < deadline:
+        received = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10)
+        for event in (json.loads(m["Body"]) for m in received.get("Messages", [])):
+            detail = event["detail"]
+            if detail["pipeline"] == name:
+                part = detail.get("action") or detail.get("stage") or "pipeline"
+                seen.setdefault(event["detail-type"], set()).add(f"{part} {detail['state']}")
+                assert detail["execution-id"] == execution
+    assert seen == {
+        "CodePipeline Pipeline Execution State Change": {"pipeline STARTED", "pipeline FAILED"},
+        "CodePipeline Stage Execution State Change": {
+            *("Source STARTED", "Source SUCCEEDED", "Run STARTED", "Run FAILED")
+        },
+        "CodePipeline Action Execution State Change": {
+            *("Get STARTED", "Get SUCCEEDED", "Call STARTED", "Call FAILED")
+        },
+    }
 
 
 def test_an_approval_needs_the_right_for_that_action(mini: Any, invoke: Stage) -> None:

@@ -20,19 +20,19 @@ Stage = Callable[..., dict[str, Any]]
 @contextlib.contextmanager
 def without(mini: Any, role: str, policy: str, action: str) -> Iterator[None]:
     """Take one action from a role's inline policy for a while."""
-    document = mini.iam.get_role_policy(RoleName=role, PolicyName=policy)["PolicyDocument"]
-    narrowed = json.loads(json.dumps(document))
+    whole = mini.iam.get_role_policy(RoleName=role, PolicyName=policy)["PolicyDocument"]
+    narrowed = json.loads(json.dumps(whole))
     for statement in narrowed["Statement"]:
         actions = statement["Action"]
         actions = [actions] if isinstance(actions, str) else actions
         statement["Action"] = [a for a in actions if a != action] or ["none:None"]
-    assert narrowed != document
+    assert narrowed != whole
     put = {"RoleName": role, "PolicyName": policy}
     mini.iam.put_role_policy(**put, PolicyDocument=json.dumps(narrowed))
     try:
         yield
     finally:
-        mini.iam.put_role_policy(**put, PolicyDocument=json.dumps(document))
+        mini.iam.put_role_policy(**put, PolicyDocument=json.dumps(whole))
 
 
 @pytest.mark.parametrize(
@@ -86,6 +86,29 @@ def test_a_function_that_may_not_report_ends_in_silence(mini: Any, invoke: Stage
     assert "failed to return a result" in mini.error(name, execution, "Call")["message"]
 
 
+def test_an_actions_own_role_is_assumed_by_the_pipelines_role(mini: Any, invoke: Stage) -> None:
+    pipeline_role = f"arn:aws:iam::{ACCOUNT}:role/mini-pipeline"
+    statement = {"Effect": "Allow", "Principal": {"AWS": pipeline_role}, "Action": "sts:AssumeRole"}
+    role = mini.iam.create_role(
+        RoleName="mini-action", AssumeRolePolicyDocument=document(statement)
+    )["Role"]["Arn"]
+    run = mini.iam.get_role_policy(RoleName="mini-pipeline", PolicyName="Run")["PolicyDocument"]
+    mini.iam.put_role_policy(
+        RoleName="mini-action", PolicyName="Run", PolicyDocument=json.dumps(run)
+    )
+    stage = invoke("succeed")
+    stage["actions"][0]["roleArn"] = role
+    name, execution = mini.create(stage)
+    assert mini.wait(name, execution) == "Failed"
+    assert "perform: sts:AssumeRole" in mini.error(name, execution, "Call")["message"]
+    may = {"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": role}
+    mini.iam.put_role_policy(
+        RoleName="mini-pipeline", PolicyName="Assume", PolicyDocument=document(may)
+    )
+    name, execution = mini.create(stage)
+    assert mini.wait(name, execution) == "Succeeded"
+
+
 def test_creating_a_pipeline_needs_the_right_to_pass_its_role(mini: Any) -> None:
     declaration = mini.codepipeline.get_pipeline(name="mini-pipeline")["pipeline"]
     declaration["name"] = f"p-{uuid.uuid4().hex[:8]}"
@@ -134,8 +157,7 @@ def wait_for_log(mini: Any, words: str) -> None:
 def client_with(mini: Any, *statements: dict[str, Any]) -> Any:
     name = f"user-{uuid.uuid4().hex[:8]}"
     mini.iam.create_user(UserName=name)
-    document = json.dumps({"Version": "2012-10-17", "Statement": statements})
-    mini.iam.put_user_policy(UserName=name, PolicyName="only", PolicyDocument=document)
+    mini.iam.put_user_policy(UserName=name, PolicyName="only", PolicyDocument=document(*statements))
     key = mini.iam.create_access_key(UserName=name)["AccessKey"]
     return boto3.client(
         "codepipeline",
@@ -144,3 +166,7 @@ def client_with(mini: Any, *statements: dict[str, Any]) -> Any:
         aws_access_key_id=key["AccessKeyId"],
         aws_secret_access_key=key["SecretAccessKey"],
     )
+
+
+def document(*statements: dict[str, Any]) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": list(statements)})

@@ -9,8 +9,8 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from local_cloud.background import time_scale
+from local_cloud.codepipeline.decisions import new_id
 from local_cloud.codepipeline.effects import denied
-from local_cloud.codepipeline.engine import new_id
 from local_cloud.codepipeline.model import IN_PROGRESS, ActionRun, Failure, Result
 from local_cloud.codepipeline.work import Work
 from local_cloud.errors import ApiError
