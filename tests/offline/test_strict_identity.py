@@ -17,7 +17,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 from local_cloud import launcher
-from local_cloud.launcher import REGION, RunningCloud
+from local_cloud.launcher import ACCOUNT, REGION, RunningCloud
 
 POISON = "POISONED-BY-THE-TEST"
 
@@ -55,6 +55,16 @@ def test_an_unsigned_request_is_refused(cloud):
     with pytest.raises(urllib.error.HTTPError) as refused:
         urllib.request.urlopen(request)
     assert refused.value.code == 403
+
+
+def test_a_log_stream_is_a_resource_of_its_own(cloud, acting_as, allow, refusal):
+    cloud.client("logs").create_log_group(logGroupName="/strict/streams")
+    group = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:/strict/streams"
+    stream = {"logGroupName": "/strict/streams", "logStreamName": "s"}
+    bare = acting_as("names-the-group", allow("logs:CreateLogStream", group))("logs")
+    assert refusal(bare.create_log_stream, **stream)[1] == "AccessDeniedException"
+    whole = acting_as("names-its-streams", allow("logs:CreateLogStream", f"{group}:*"))("logs")
+    whole.create_log_stream(**stream)
 
 
 @pytest.mark.parametrize(
