@@ -25,6 +25,7 @@ from pathlib import Path
 import draw_glyphs
 from local_cloud.docker_cli.build import BuildError
 from local_cloud.docker_cli.prime import environment_of
+from local_cloud.unpacked import THREADS
 
 ROOT = Path(__file__).resolve().parent.parent
 MODEL_CODE = ROOT / "model-code"
@@ -75,6 +76,7 @@ def run(program: str, ml: Path, port: int, engine: str) -> int:
         "ML_ROOT": str(ml),
         "SAGEMAKER_BIND_TO_PORT": str(port),
         "PYTHONUNBUFFERED": "1",
+        "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", str(THREADS)),
     }
     return subprocess.run([str(MODEL_CODE / program)], env=variables).returncode
 

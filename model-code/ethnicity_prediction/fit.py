@@ -20,6 +20,7 @@ from .hosts import Group
 from .metrics import macro_recall
 from .model import normalise
 from .progress import Epoch, Progress, detached
+from .threads import ThreadTrial
 
 WARM_UP_STEPS = 50
 EVALUATION_BATCH = 256
@@ -64,6 +65,7 @@ class Fit:
     ) -> None:
         self.config, self.group, self.clock, self.budget_s = config, group, clock, budget_s
         self.device = device or best_device()
+        self.threads = ThreadTrial()
         self.half = self.device.type == "cuda" or cpu_has_bf16()
         self.net = net.to(self.device)
         self.net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -97,6 +99,7 @@ class Fit:
                 on_epoch(epoch, progress)
             if stopped:
                 break
+        self.threads.end()
         return progress
 
     def _share(self, rows: int) -> int:
@@ -137,13 +140,15 @@ class Fit:
         torch.manual_seed(seed)  # dropout's; by epoch, so that a restarted job draws the same
         generator = torch.Generator().manual_seed(seed * 31 + self.group.rank)
         model.train()
-        for rows in self._batches(len(train.codes), share, seed):
+        for number, rows in enumerate(self._batches(len(train.codes), share, seed)):
             stopped = self.group.any(should_stop(), self.device)
             done = self._done(progress, share)
             if stopped or done >= 1.0:
                 break
             self._set_rate(done, progress.step)
+            self.threads.before(number)
             losses.append(self._step(model, train, rows, generator))
+            self.threads.after(number)
             progress.step += 1
             self._average(progress.step)
         loss = float(torch.stack(losses).mean()) if losses else None

@@ -111,7 +111,7 @@ def _fit(
     should_stop: Callable[[], bool],
 ) -> Progress:
     counts = np.bincount(material.train.codes, minlength=len(material.labels.values))
-    budget_s = given.budget_s(material.rows)
+    budget_s = given.budget_s
     fit = Fit(network, given, counts / counts.sum(), budget_s=budget_s, group=group)
     identity = _identity(material, given, group)
     resume = checkpoint.load(paths.checkpoints, identity)

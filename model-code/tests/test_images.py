@@ -1,5 +1,6 @@
 """One preprocessing for all: files of any size and form become the same array."""
 
+import contextlib
 import io
 
 import numpy as np
@@ -89,7 +90,5 @@ def test_broken_files_are_decoded_or_refused_never_worse(original, data):
     broken = bytearray(original)
     for _ in range(data.draw(st.integers(1, 4))):
         broken[data.draw(st.integers(0, len(broken) - 1))] = data.draw(st.integers(0, 255))
-    try:
+    with contextlib.suppress(NotAnImageError, TooLargeError):
         assert decode(bytes(broken), SPEC).shape == (48, 48, 1)
-    except (NotAnImageError, TooLargeError):
-        pass
