@@ -117,7 +117,7 @@ def find_data(s3: Any, bucket: str, prefix: str) -> list[tuple[str, str]]:
         request["ContinuationToken"] = page["NextContinuationToken"]
     if not files:
         raise BadData(f"no test data (a CSV) under s3://{bucket}/{prefix}; upload it (step 4)")
-    return sorted(files)
+    return files
 
 
 def find_label_names(s3: Any, bucket: str, prefix: str) -> dict[str, str]:

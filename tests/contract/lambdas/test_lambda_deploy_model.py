@@ -237,10 +237,21 @@ def test_a_rolled_back_deployment_fails_and_leaves_what_serves(invoke, asked, se
 
 @pytest.mark.parametrize("previous", [None, NEW, "made-by-hand", OLD.replace("kmm", "abc")])
 def test_only_configs_of_this_pipeline_are_deleted(invoke, asked, ending, aws, previous):
+    aws.configs[previous] = {"EndpointConfigName": previous, "ProductionVariants": [INSTANCE]}
+    aws.models[OLD] = {"ModelName": OLD}
     aws.put_endpoint(ENDPOINT, NEW, "InService")
     invoke(STATUS, asking := asked(previous))
     assert ending(asking)["ending"] == "success"
     assert not {"DeleteEndpointConfig", "DeleteModel"} & set(aws.operations())
+
+
+def test_a_model_made_by_hand_outlives_the_config_that_used_it(invoke, asked, serving, ending, aws):
+    serving(variant=INSTANCE | {"ModelName": "made-by-hand"})
+    aws.models["made-by-hand"] = {"ModelName": "made-by-hand"}
+    aws.put_endpoint(ENDPOINT, NEW, "InService")
+    invoke(STATUS, asked())
+    assert OLD not in aws.configs
+    assert "made-by-hand" in aws.models
 
 
 def test_cleaning_up_twice_does_no_harm(invoke, asked, serving, ending, aws):

@@ -279,8 +279,11 @@ def test_the_report_names_what_was_missed():
 def test_names_from_the_data_cannot_break_out_of_the_report():
     evil = '<img src=x onerror="alert(1)">'
     html = page(
-        counted((evil, evil, 40, evil, evil), labels=[evil]), note=evil, model={"name": evil}
+        counted((evil, evil, 40, evil, evil), (evil, evil, 40, f"{evil}2", "9"), labels=[evil]),
+        note=evil,
+        model={"name": evil},
     )
+    assert "in favour of &lt;img" in html
     assert "<img" not in html
     assert "&lt;img" in html
 

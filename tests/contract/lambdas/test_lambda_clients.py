@@ -1,0 +1,37 @@
+"""The AWS clients: one per service while the function is warm, and as lean as botocore allows."""
+
+import gc
+
+import botocore.session
+import pytest
+from common import clients
+
+
+@pytest.fixture(autouse=True)
+def region(monkeypatch):
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    yield
+    clients.client.cache_clear()
+    clients._session.cache_clear()
+
+
+def test_a_warm_function_keeps_its_client():
+    settings = clients.config(read_s=7)
+    assert clients.client("s3", settings) is clients.client("s3", settings)
+
+
+@pytest.mark.parametrize("service", clients.SERVICES)
+def test_every_service_that_we_name_is_one_of_botocores(service):
+    assert service in botocore.session.get_session().get_available_services()
+    assert clients.client(service).meta.service_model.service_name == service
+
+
+def test_a_jobs_credentials_are_never_kept():
+    one, other = (clients.client_as("s3", "key", secret, "token") for secret in ("a", "b"))
+    assert one is not other
+    assert other._request_signer._credentials.secret_key == "b"
+
+
+def test_garbage_is_collected_again_afterwards():
+    clients.client("s3")
+    assert gc.isenabled()
