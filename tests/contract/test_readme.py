@@ -19,7 +19,10 @@ ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
 NEEDS_AWS = "# needs an AWS account"
-OFFLINE_TARGETS = {"check", "demo", "lock", "package-lambdas", "setup", "test"}
+OFFLINE_TARGETS = {
+    *("check", "demo", "lock", "package-lambdas", "setup", "test"),
+    *("train-local", "serve-local", "predict-local"),
+}
 HEADINGS = (
     *("Try it offline", "Deploy it to AWS", "Step 1: preparation"),
     *("Step 2: upload the Lambda functions", "Step 3: build the pipeline"),
@@ -36,6 +39,7 @@ ELSEWHERE = {  # code spans that name something which is not in the repository, 
     "AWS_PROFILE": "the AWS CLI",
     "ResourceLimitExceeded": "SageMaker",
     "CREATE_FAILED": "CloudFormation",
+    "no branch named master was found in the selected AWS CodeCommit repository": "CodePipeline",
     "Requires capabilities : [CAPABILITY_AUTO_EXPAND]": "CloudFormation",
     "S3 Error Code: NoSuchKey": "CloudFormation",
     "No updates are to be performed": "CloudFormation",
