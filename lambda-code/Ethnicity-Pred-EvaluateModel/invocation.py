@@ -4,7 +4,6 @@ import base64
 import itertools
 import json
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,6 +47,8 @@ def _requests(data: LabelledData, found: list[Found]) -> Iterator[Batch]:
     if is_pixels:
         parts = [item.row.image.encode() for item in found]
     else:
+        from concurrent.futures import ThreadPoolExecutor  # a cold start for pixels goes without
+
         with ThreadPoolExecutor(FETCHERS) as pool:
             parts = list(pool.map(lambda item: data.image(item.key, item.row.image), found))
     begin = 0
