@@ -1,0 +1,66 @@
+"""`train` and `serve` as programs: exit codes, the failure file, and what they import."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tiny import prepare
+
+PROGRAM = Path(__file__).resolve().parent.parent
+
+
+def run(program: str, root: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    environ = {k: v for k, v in os.environ.items() if not k.startswith("COV")}
+    environ |= {"ML_ROOT": str(root), "OMP_NUM_THREADS": "1"} | variables
+    command = [sys.executable, str(PROGRAM / program)]
+    return subprocess.run(
+        command, env=environ, capture_output=True, text=True, timeout=120, check=False
+    )
+
+
+@pytest.mark.parametrize("program", ["train", "serve"])
+def test_programs_are_executable_by_name(program):
+    assert os.access(PROGRAM / program, os.X_OK)
+    assert (PROGRAM / program).read_text().startswith("#!/usr/bin/env python3\n")
+
+
+def test_a_failed_training_says_why_where_sagemaker_looks(tmp_path: Path):
+    pytest.importorskip("torch")
+    prepare(tmp_path, train=9, validation=0, epochs="many", **{"x" * 3000: "1"})
+    done = run("train", tmp_path)
+    assert done.returncode == 1
+    reason = (tmp_path / "output/failure").read_text()
+    assert "epochs is 'many'; it must be a whole number" in reason
+    assert len(reason) <= 1024
+    assert "Traceback" not in reason
+    assert "Traceback" in done.stdout + done.stderr
+    assert not (tmp_path / "model").exists()
+
+
+def test_serve_without_a_model_ends_and_says_so(tmp_path: Path):
+    done = run("serve", tmp_path, SAGEMAKER_BIND_TO_PORT="0")
+    assert done.returncode == 1
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert any("no model.json in" in line.get("traceback", "") for line in lines)
+
+
+def test_a_broken_graph_ends_serve(trained: Path, tmp_path: Path):
+    (tmp_path / "model").mkdir()
+    card = (trained / "model/model.json").read_text()
+    (tmp_path / "model/model.json").write_text(card)
+    (tmp_path / "model/model.onnx").write_bytes(b"no graph")
+    assert run("serve", tmp_path, SAGEMAKER_BIND_TO_PORT="0").returncode == 1
+
+
+def test_serving_needs_no_training_framework():
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1])\n"
+        "import ethnicity_prediction.server, ethnicity_prediction.app, ethnicity_prediction.export\n"
+        "print([name for name in sys.modules if name.split('.')[0] in ('torch', 'onnx', 'pandas')])"
+    )
+    command = [sys.executable, "-c", code, str(PROGRAM)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
