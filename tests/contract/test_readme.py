@@ -26,7 +26,8 @@ OFFLINE_TARGETS = {
 HEADINGS = (
     *("Try it offline", "Deploy it to AWS", "Step 1: preparation"),
     *("Step 2: upload the Lambda functions", "Step 3: build the pipeline"),
-    *("Step 4: trigger the pipeline", "Step 5: call the API", "Step 6: clean up", "Folder map"),
+    *("Step 4: trigger the pipeline", "Step 5: call the API", "Step 6: clean up"),
+    *("Your own data", "Folder map"),
     *("Names", "Parameters", "What a green offline run does not prove", "Troubleshooting"),
     *("Intended use and limits", "Credits and licence"),
 )
