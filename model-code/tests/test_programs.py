@@ -58,7 +58,7 @@ def test_a_broken_graph_ends_serve(trained: Path, tmp_path: Path):
 def test_serving_needs_no_training_framework():
     code = (
         "import sys; sys.path.insert(0, sys.argv[1])\n"
-        "import ethnicity_prediction.server, ethnicity_prediction.app, ethnicity_prediction.export\n"
+        "from ethnicity_prediction import app, export, server\n"
         "print([name for name in sys.modules if name.split('.')[0] in ('torch', 'onnx', 'pandas')])"
     )
     command = [sys.executable, "-c", code, str(PROGRAM)]

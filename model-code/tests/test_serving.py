@@ -100,13 +100,11 @@ def test_json_takes_images_and_pixels_side_by_side(predictor):
 
 def test_all_forms_of_one_picture_give_the_same_probabilities(predictor):
     image = ROWS[0][1]
+    instances = {"instances": [{"pixels": image.ravel().tolist()}]}
     forms = [
         (picture("png"), "image/png"),
         (PIXELS[0].encode(), "text/csv"),
-        (
-            json.dumps({"instances": [{"pixels": image.ravel().tolist()}]}).encode(),
-            "application/json",
-        ),
+        (json.dumps(instances).encode(), "application/json"),
     ]
     answers = [invoke(predictor, body, kind, "application/json")[2] for body, kind in forms]
     assert len(set(answers)) == 1

@@ -1,13 +1,21 @@
-"""The two templates, read once, and stacks made of them on paper."""
+"""The two templates, read once, and stacks made of them on paper; the container's programs."""
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import draw_glyphs
 import pytest
 from cfn_template import Resolver, load
+from local_cloud.docker_cli.prime import environment_of
+
+sys.path.append(str(Path(__file__).parent))
+
+from container_process import lay_out, log_of, train
 
 ROOT = Path(__file__).resolve().parents[2]
 ACCOUNT = {
@@ -74,3 +82,31 @@ def stack_of() -> Callable[..., Resolver]:
 def stack(stack_of: Callable[..., Resolver], pipeline: dict[str, Any]) -> Resolver:
     """Stack 2 with every parameter at its default."""
     return stack_of(pipeline)
+
+
+@pytest.fixture(scope="session")
+def model_python() -> Path:
+    """The Python of the container's target `test`: torch, ONNX Runtime and pytest."""
+    return _python_of("test")
+
+
+@pytest.fixture(scope="session")
+def serve_python() -> Path:
+    """The Python of the container's target `serve`: ONNX Runtime only."""
+    return _python_of("serve")
+
+
+def _python_of(target: str) -> Path:
+    arguments = {"TORCH_INDEX_URL": os.environ.get("TORCH_INDEX_URL", "")}
+    return environment_of(ROOT / "model-code/Dockerfile", target, arguments) / "bin/python"
+
+
+@pytest.fixture(scope="session")
+def trained_on_glyphs(model_python: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a job that trained on the embedded data with the default hyperparameters."""
+    root = tmp_path_factory.mktemp("glyphs")
+    draw_glyphs.write_data(root / "input/data", draw_glyphs.SEED, draw_glyphs.ROWS)
+    lay_out(root)
+    code = train(model_python, root, TRAINING_JOB_NAME="glyphs-1")
+    assert code == 0, log_of(root, "train")
+    return root

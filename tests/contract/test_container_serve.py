@@ -1,0 +1,209 @@
+"""`serve` as SageMaker runs it, over real sockets: answers, errors, signals, workers."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import io
+import json
+import os
+import signal
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from container_process import MODEL_CODE, Server, log_of, start
+from draw_glyphs import NAMES, write_data
+from PIL import Image
+
+TEST_DATA = MODEL_CODE.parent / "notebooks/test-data"
+
+
+@pytest.fixture(scope="module")
+def server(model_python: Path, trained_on_glyphs: Path) -> Iterator[Server]:
+    running = Server(model_python, trained_on_glyphs)
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="module")
+def smoketest(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, str]]:
+    folder = tmp_path_factory.mktemp("smoke")
+    write_data(folder, 7, {"train": 5, "validation": 5, "smoketest": 40})
+    with (folder / "smoketest/smoketest.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def names(rows: list[dict[str, str]]) -> list[str]:
+    return [NAMES[int(row["ethnicity"])] for row in rows]
+
+
+def right(answer: bytes, rows: list[dict[str, str]]) -> float:
+    pairs = zip(answer.decode().splitlines(), names(rows), strict=True)
+    return sum(a == b for a, b in pairs) / len(rows)
+
+
+def test_all_fourteen_test_images_are_recognised(server: Server):
+    with (TEST_DATA / "labels.csv").open(newline="") as file:
+        labels = {row["file"]: row["label"] for row in csv.DictReader(file)}
+    answers = {}
+    for name in labels:
+        _, _, body = server.invoke((TEST_DATA / name).read_bytes(), "image/jpeg")
+        answers[name] = json.loads(body)["predictions"][0]["predict"]
+    assert len(labels) == 14
+    assert answers == labels
+
+
+@pytest.mark.parametrize("form", ["spaces", "commas", "label and spaces", "label and commas"])
+def test_pixel_rows_give_one_label_a_line(server: Server, smoketest, form):
+    rows = [row["pixels"].replace(" ", "," if "commas" in form else " ") for row in smoketest]
+    if "label" in form:
+        rows = [f"{row['ethnicity']},{pixels}" for row, pixels in zip(smoketest, rows, strict=True)]
+    status, kind, body = server.invoke("\n".join(rows).encode(), "text/csv")
+    assert (status, kind) == (200, "text/csv")
+    assert right(body, smoketest) >= 0.95
+
+
+def test_json_names_the_model_and_its_version(server: Server, smoketest):
+    image = Image.frombytes("L", (48, 48), bytes(map(int, smoketest[0]["pixels"].split())))
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    instances = [
+        {"image": base64.b64encode(buffer.getvalue()).decode()},
+        {"pixels": [int(p) for p in smoketest[0]["pixels"].split()]},
+    ]
+    body = json.dumps({"instances": instances}).encode()
+    status, _, answer = server.invoke(body, "application/json")
+    content = json.loads(answer)
+    assert status == 200
+    assert content["predictions"][0] == content["predictions"][1]
+    assert content["model"]["version"] == "glyphs-1"
+    assert content["model"]["sensitive"] is False
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "status"),
+    [
+        (b"1 2 3", "text/csv", 400),
+        (b"{", "application/json", 400),
+        (b"1\n" * 2000, "text/csv", 413),
+        (b"hello", "text/plain", 415),
+        (b"no image", "image/png", 422),
+        (b"300" + b" 1" * 2303, "text/csv", 422),
+    ],
+)
+def test_bad_requests_get_their_status_and_a_reason(server: Server, body, content_type, status):
+    answered, kind, answer = server.invoke(body, content_type)
+    assert (answered, kind) == (status, "application/json")
+    assert list(json.loads(answer)) == ["error"]
+    assert "Traceback" not in answer.decode()
+
+
+def test_a_body_that_is_too_large_is_refused_before_it_is_sent(server: Server):
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+        connection.sendall(
+            b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Type: text/csv\r\n"
+            b"Content-Length: 99999999\r\n\r\n1 2 3"
+        )
+        assert connection.recv(4096).startswith(b"HTTP/1.1 413")
+
+
+def test_junk_on_the_socket_harms_nobody(server: Server):
+    for junk in (
+        b"\x00" * 64,
+        b"GET\r\n\r\n",
+        b"POST /invocations HTTP/1.1\r\nContent-Length: x\r\n\r\n",
+    ):
+        with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+            connection.sendall(junk)
+            connection.shutdown(socket.SHUT_WR)
+            connection.recv(4096)
+    assert server.call("GET", "/ping")[0] == 200
+
+
+def test_ping_is_quick_while_large_requests_run(server: Server, smoketest):
+    body = "\n".join(smoketest[i % 40]["pixels"] for i in range(600)).encode()
+    busy = [threading.Thread(target=server.invoke, args=(body, "text/csv")) for _ in range(4)]
+    for thread in busy:
+        thread.start()
+    slowest = 0.0
+    while any(thread.is_alive() for thread in busy):
+        begun = time.monotonic()
+        assert server.call("GET", "/ping")[0] == 200
+        slowest = max(slowest, time.monotonic() - begun)
+    assert slowest < 2  # SageMaker's limit
+
+
+def test_every_answer_leaves_a_line_with_facts(server: Server, smoketest):
+    server.invoke(smoketest[0]["pixels"].encode(), "text/csv")
+    lines = [json.loads(line) for line in log_of(server.root, "serve").splitlines()]
+    served = [line for line in lines if line.get("event") == "invocation"]
+    assert served[-1]["status"] == 200
+    assert served[-1]["rows"] == 1
+    assert served[-1]["ms"] > 0
+    assert smoketest[0]["pixels"][:40] not in log_of(server.root, "serve")
+
+
+def test_there_is_a_worker_for_each_cpu(server: Server):
+    assert len(server.workers()) == len(os.sched_getaffinity(0))
+
+
+def test_a_worker_that_dies_is_replaced(model_python: Path, trained_on_glyphs: Path):
+    server = Server(model_python, trained_on_glyphs)
+    before = server.workers()
+    os.kill(before[0], signal.SIGKILL)
+    end = time.monotonic() + 10
+    while len(set(server.workers()) - set(before)) < 1 and time.monotonic() < end:
+        time.sleep(0.05)
+    server.wait_until_ready()
+    assert len(server.workers()) == len(before)
+    assert server.stop() == 0
+
+
+def test_sigterm_answers_what_is_under_way_and_leaves(
+    model_python: Path, trained_on_glyphs: Path, smoketest
+):
+    server = Server(model_python, trained_on_glyphs)
+    body = "\n".join(smoketest[i % 40]["pixels"] for i in range(600)).encode()
+    answers: list[tuple[int, str, bytes]] = []
+    asking = threading.Thread(target=lambda: answers.append(server.invoke(body, "text/csv")))
+    asking.start()
+    time.sleep(0.1)
+    begun = time.monotonic()
+    assert server.stop() == 0
+    assert time.monotonic() - begun < 30
+    asking.join(timeout=10)
+    [(status, _, answer)] = answers
+    assert status == 200
+    assert len(answer.splitlines()) == 600
+
+
+def test_workers_leave_when_the_supervisor_is_killed(model_python: Path, trained_on_glyphs: Path):
+    server = Server(model_python, trained_on_glyphs)
+    workers = server.workers()
+    server.process.kill()
+    server.process.wait()
+    end = time.monotonic() + 10
+    while time.monotonic() < end and any(Path(f"/proc/{pid}").exists() for pid in workers):
+        time.sleep(0.05)
+    assert not any(Path(f"/proc/{pid}").exists() for pid in workers)
+
+
+def test_a_port_that_is_taken_is_told(model_python: Path, trained_on_glyphs: Path, server: Server):
+    variables = {"SAGEMAKER_BIND_TO_PORT": str(server.port)}
+    process = start(model_python, "serve", trained_on_glyphs, **variables)
+    assert process.wait(timeout=20) == 1
+    assert f"cannot listen on port {server.port}" in log_of(trained_on_glyphs, "serve")
+
+
+def test_serve_starts_in_an_environment_without_a_training_framework(
+    serve_python: Path, trained_on_glyphs: Path
+):
+    has_torch = subprocess.run([str(serve_python), "-c", "import torch"], capture_output=True)
+    assert has_torch.returncode != 0
+    server = Server(serve_python, trained_on_glyphs)
+    assert server.stop() == 0
