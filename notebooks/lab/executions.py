@@ -19,6 +19,7 @@ from lab.workshop import Workshop
 
 POLL_S = 3.0
 START_S = 300.0  # in which an event must have started the pipeline
+GREY = "#6e7781"
 COLOURS = {"Succeeded": "#1a7f37", "Failed": "#cf222e", "InProgress": "#9a6700"}
 
 
@@ -101,29 +102,24 @@ def approve(workshop: Workshop, run: Run, reason: str) -> None:
 
 
 def table(run: Run) -> str:
-    """Return an execution as HTML."""
+    """Return an execution as HTML; a stage is named once."""
     lines = []
     previous = ""
     for row in run.rows:
-        colour = COLOURS.get(row.status, "#6e7781")
-        status = "waits for approval" if row.waits_for_approval else row.status or "waiting"
-        seconds = "" if row.seconds is None else f"{row.seconds:.0f} s"
-        note = row.note if row.status == "Failed" else row.log_group
-        cells = [
-            "" if row.stage == previous else row.stage,
-            row.action,
-            f"{SIGNS.get(row.status, '·')} {status}",
-            seconds,
-            note,
-        ]
-        style = f"color:{colour}" if row.status else "color:#6e7781"
-        texts = "".join(
-            f'<td style="text-align:left;{style}">{html.escape(cell)}</td>' for cell in cells
-        )
-        lines.append(f"<tr>{texts}</tr>")
+        lines.append(_line(row, "" if row.stage == previous else row.stage))
         previous = row.stage
     head = f"execution {html.escape(run.id)}: <b>{html.escape(run.status)}</b>"
     return f"{head}<table>{''.join(lines)}</table>"
+
+
+def _line(row: ActionRow, stage: str) -> str:
+    status = "waits for approval" if row.waits_for_approval else row.status or "waiting"
+    seconds = "" if row.seconds is None else f"{row.seconds:.0f} s"
+    cells = [stage, row.action, f"{SIGNS.get(row.status, '·')} {status}", seconds]
+    note = row.note if row.status == "Failed" else row.log_group
+    style = f"color:{COLOURS.get(row.status, GREY)};text-align:left"
+    texts = [f'<td style="{style};white-space:nowrap">{html.escape(cell)}</td>' for cell in cells]
+    return f'<tr>{"".join(texts)}<td style="{style}">{html.escape(note)}</td></tr>'
 
 
 def _states(workshop: Workshop, execution: str) -> Iterator[Run]:

@@ -101,7 +101,7 @@ def true_labels(folder: Path = Path("test-data")) -> dict[str, str]:
 def show_recall(runs: Mapping[str, Mapping[str, float]]) -> None:
     """Show the recall of each label, side by side for several models."""
     labels = sorted({label for recall in runs.values() for label in recall})
-    _, axis = plt.subplots(figsize=(8, 3))
+    figure, axis = plt.subplots(figsize=(8, 3.4), layout="constrained")
     width = 0.8 / len(runs)
     for number, (name, recall) in enumerate(runs.items()):
         places = [i + number * width for i in range(len(labels))]
@@ -109,5 +109,5 @@ def show_recall(runs: Mapping[str, Mapping[str, float]]) -> None:
     axis.set_xticks([i + 0.4 - width / 2 for i in range(len(labels))], labels)
     axis.set_ylim(0, 1)
     axis.set_ylabel("recall")
-    axis.legend()
+    figure.legend(loc="outside lower center", ncols=len(runs))
     plt.show()
