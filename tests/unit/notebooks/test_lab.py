@@ -284,3 +284,83 @@ def test_another_repositorys_clone_is_not_pushed(clone):
     ):
         repository.push(workshop_of("elsewhere"), "m", clone)
     assert run(clone.parent / "origin.git", "branch") == ""
+
+
+# -- following ---------------------------------------------------------------------------------
+
+
+class Pipeline:
+    """CodePipeline with executions that go through given statuses, one at each look."""
+
+    def __init__(self, **statuses):
+        self.statuses = {execution: iter(each) for execution, each in statuses.items()}
+        self.summaries = [
+            {"pipelineExecutionId": execution, "startTime": number, "sourceRevisions": []}
+            for number, execution in enumerate(statuses)
+        ]
+
+    def client(self, service):
+        return self
+
+    def get_pipeline(self, **request):
+        return {"pipeline": {"stages": []}}
+
+    def get_pipeline_execution(self, **request):
+        status = next(self.statuses[request["pipelineExecutionId"]])
+        return {"pipelineExecution": {"status": status}}
+
+    def get_paginator(self, operation):
+        return self
+
+    def paginate(self, **request):
+        return [{"actionExecutionDetails": []}]
+
+    def list_pipeline_executions(self, **request):
+        return {"pipelineExecutionSummaries": self.summaries}
+
+
+@pytest.fixture
+def shown(monkeypatch):
+    """What is displayed, and no waiting between the looks."""
+    texts = []
+
+    class Handle:
+        def update(self, content):
+            texts.append(content.data)
+
+    monkeypatch.setattr(executions, "display", lambda *_, **__: Handle())
+    monkeypatch.setattr(executions, "POLL_S", 0)
+    return texts
+
+
+def lab_of(pipeline):
+    return workshop.Workshop(pipeline, "kmm", {"PipelineName": "p"}, {})
+
+
+def test_a_run_is_shown_until_it_ends(shown):
+    followed = executions.follow(lab_of(Pipeline(a=["InProgress", "InProgress", "Failed"])), "a")
+    assert followed.status == "Failed"
+    assert [("InProgress" in text, "Failed" in text) for text in shown] == [
+        (True, False),
+        (True, False),
+        (False, True),
+    ]
+
+
+def test_a_run_that_a_newer_one_took_over_from_is_left_for_that_one(shown):
+    pipeline = Pipeline(old=["InProgress", "Superseded"], new=["InProgress", "Succeeded"])
+    followed = executions.follow(lab_of(pipeline), "old")
+    assert (followed.id, followed.status) == ("new", "Succeeded")
+
+
+def test_the_run_of_a_commit_is_awaited(shown):
+    pipeline = Pipeline(data=[], push=[])
+    lab = lab_of(pipeline)
+    pipeline.summaries[1]["sourceRevisions"] = [{"revisionId": "c0ffee"}]
+    assert executions.run_of_commit(lab, "c0ffee") == "push"
+
+
+def test_a_push_that_starts_nothing_is_told_of(shown, monkeypatch):
+    monkeypatch.setattr(executions, "START_S", 0.05)
+    with pytest.raises(LabError, match=r"commit c0ffee1 started no execution of p .*EventBridge"):
+        executions.run_of_commit(lab_of(Pipeline(data=[])), "c0ffee123")
