@@ -24,7 +24,7 @@ class Hyperparameters:
     image_size: int = _between(48, 32, 224, "side of the model's input", step=16)
     channels: int = _between(1, 1, 3, "1 gray, 3 RGB", step=2)
     label_smoothing: float = _between(0.1, 0.0, 0.5, "share spread over all labels")
-    balance: float = _between(0.5, 0.0, 2.0, "tau of the logit adjustment; 0 follows frequency")
+    balance: float = _between(0.75, 0.0, 2.0, "tau of the logit adjustment; 0 follows frequency")
     augment: float = _between(0.5, 0.0, 2.0, "strength of the random views")
     ema_decay: float = _between(0.998, 0.0, 0.99999, "of the averaged weights")
     patience: int = _between(10, 1, 1000, "epochs without a better macro recall before the end")
