@@ -144,4 +144,4 @@ def _log_invocation(answer: Answer, headers: Headers, rows: int, seconds: float)
     }
     if status != 200:
         facts["error"] = json.loads(body)["error"]
-    log.log(logging.INFO if status < 500 else logging.ERROR, json.dumps(facts))
+    log.log(logging.INFO if status < 500 else logging.ERROR, facts)

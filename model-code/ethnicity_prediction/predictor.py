@@ -29,9 +29,10 @@ class Predictor:
         self.labels = Labels.from_json(card)
         self.spec = InputSpec(card["image_size"], card["channels"])
         self.input = self.session.get_inputs()[0].name
+        self.outputs = [self.session.get_outputs()[0].name]
 
     def predict(self, images: np.ndarray) -> np.ndarray:
         if len(images) <= BATCH:
-            return self.session.run(None, {self.input: images})[0]
+            return self.session.run(self.outputs, {self.input: images})[0]
         parts = [self.predict(images[i : i + BATCH]) for i in range(0, len(images), BATCH)]
         return np.concatenate(parts)

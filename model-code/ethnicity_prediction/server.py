@@ -21,7 +21,7 @@ log = logging.getLogger("serve")
 
 
 def configure_logging() -> None:
-    """JSON lines on standard output."""
+    """JSON lines on standard output; a message is a text or a dict of facts."""
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(_JsonLines())
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
@@ -30,11 +30,10 @@ def configure_logging() -> None:
 
 class _JsonLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        message = record.getMessage()
-        facts = json.loads(message) if message.startswith("{") else {"message": message}
+        facts = record.msg if isinstance(record.msg, dict) else {"message": record.getMessage()}
         line = {"time": round(record.created, 3), "level": record.levelname, "pid": record.process}
         if record.exc_info:
-            facts["traceback"] = self.formatException(record.exc_info)
+            line["traceback"] = self.formatException(record.exc_info)
         return json.dumps(line | facts)
 
 
@@ -139,14 +138,12 @@ def _work(model: Path, listener: socket.socket, lifeline: int) -> int:
         log.exception("the model cannot be loaded from %s", model)
         return CANNOT_LOAD
     log.info(
-        json.dumps(
-            {
-                "event": "ready",
-                "model": predictor.card["name"],
-                "version": predictor.card["version"],
-                "load_ms": round((time.perf_counter() - begun) * 1000, 1),
-            }
-        )
+        {
+            "event": "ready",
+            "model": predictor.card["name"],
+            "version": predictor.card["version"],
+            "load_ms": round((time.perf_counter() - begun) * 1000, 1),
+        }
     )
 
     async def main() -> None:
@@ -184,5 +181,5 @@ def serve(model: Path, port: int) -> int:
         return 1
     listener.listen(BACKLOG)
     workers = cpus()
-    log.info(json.dumps({"event": "listening", "port": port, "workers": workers}))
+    log.info({"event": "listening", "port": port, "workers": workers})
     return Supervisor(model, listener, workers).run()

@@ -203,7 +203,7 @@ def test_an_error_of_ours_is_logged_and_keeps_its_traceback_to_itself(predictor,
 def test_the_log_has_facts_and_no_pixels(predictor, caplog):
     caplog.set_level(logging.INFO)
     invoke(predictor, CSV, "text/csv")
-    facts = json.loads(caplog.records[-1].getMessage())
+    facts = caplog.records[-1].msg
     assert facts["event"] == "invocation"
     assert (facts["status"], facts["rows"], facts["content_type"]) == (200, 6, "text/csv")
     assert facts["ms"] > 0
