@@ -27,7 +27,7 @@ class Hyperparameters:
     balance: float = _between(0.75, 0.0, 2.0, "tau of the logit adjustment; 0 follows frequency")
     augment: float = _between(0.5, 0.0, 2.0, "strength of the random views")
     ema_decay: float = _between(0.998, 0.0, 0.99999, "of the averaged weights")
-    patience: int = _between(10, 1, 1000, "epochs without a better macro recall before the end")
+    patience: int = _between(10, 1, 1000, "epochs without a better macro recall; 2 above 0.99")
     validation_fraction: float = _between(0.15, 0.05, 0.5, "held out without a validation channel")
     seed: int = _between(0, 0, 2**31 - 1, "of everything random")
 

@@ -115,8 +115,6 @@ def _fit(
     fit = Fit(network, given, counts / counts.sum(), budget_s=budget_s, group=group)
     identity = _identity(material, given, group)
     resume = checkpoint.load(paths.checkpoints, identity)
-    if resume:
-        log.info("resumed epoch=%d step=%d", len(resume.history), resume.step)
 
     def on_epoch(epoch: Epoch, progress: Progress) -> None:
         log.info(_line(epoch))
@@ -124,10 +122,14 @@ def _fit(
 
     group.join(fit.device)
     try:
+        if not group.same(resume.step if resume else -1, fit.device):
+            resume = None  # not every host has this checkpoint
+        if resume:
+            log.info("resumed epoch=%d step=%d", len(resume.history), resume.step)
         return fit.run(
             material.train,
             material.validation,
-            resume=resume if group.same(resume.step if resume else -1, fit.device) else None,
+            resume=resume,
             should_stop=should_stop,
             on_epoch=on_epoch,
         )
