@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -68,7 +68,7 @@ class Fit:
         self.threads = ThreadTrial()
         self.half = self.device.type == "cuda" or cpu_has_bf16()
         self.net = net.to(self.device)
-        self.net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        cast(Any, self.net).to(memory_format=torch.channels_last)  # torch's types do not know it
         self.averaged = copy.deepcopy(self.net).eval()
         self.adjustment = config.balance * torch.log(torch.as_tensor(prior).float()).to(self.device)
         self.optimizer = torch.optim.AdamW(_decayed(self.net, config), lr=config.learning_rate)
