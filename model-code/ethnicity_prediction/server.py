@@ -74,14 +74,15 @@ class Supervisor:
     def _start(self) -> None:
         endings = {signal.SIGTERM, signal.SIGINT}
         signal.pthread_sigmask(signal.SIG_BLOCK, endings)  # no handler may run half way
-        pid = os.fork()
+        pid = -1 if self.stopping else os.fork()
         if pid == 0:
             for number in endings:
                 signal.signal(number, signal.SIG_DFL)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, endings)
             os.close(self.held)
             os._exit(_guarded(self.model, self.listener, self.lifeline))
-        self.started[pid] = time.monotonic()
+        if pid > 0:
+            self.started[pid] = time.monotonic()
         signal.pthread_sigmask(signal.SIG_UNBLOCK, endings)
 
     def _ended(self, pid: int, code: int) -> None:

@@ -1,11 +1,14 @@
 """Where the program and the helpers are, and one small job that the tests share."""
 
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis.configuration import set_hypothesis_home_dir
 
 HERE = Path(__file__).resolve().parent
+set_hypothesis_home_dir(tempfile.mkdtemp())  # nothing is left beside the program
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
 from ethnicity_prediction import export  # noqa: E402

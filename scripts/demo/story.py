@@ -26,7 +26,7 @@ UNIQUE_ID = "kmm"
 PREP_STACK = "MLOps-Ethnicity-Prediction"
 PIPELINE_STACK = "MLOps-BYO-BuildPipeline"
 BRANCH = "master"
-BAKE_SECONDS = "5"  # a release of the demo is watched for seconds, not for ten minutes
+WATCH_SECONDS = "5"  # canary and bake time: by default each is five minutes, here too
 
 
 class StepFailed(RuntimeError):
@@ -103,7 +103,8 @@ class Story:
             "LambdaCodePrefix": prefix,
             "RepositoryBranch": BRANCH,
             "ApiAuthorization": self.api_authorization,
-            "BakeSeconds": BAKE_SECONDS,
+            "CanaryWaitSeconds": WATCH_SECONDS,
+            "BakeSeconds": WATCH_SECONDS,
             "AllowImageUploads": "true" if self.data_source is None else "false",
         }
         template = ROOT / "02-build-pipeline.yml"
