@@ -90,7 +90,7 @@ check: lint test ## what CI runs
 build/lambda/%.py.zip: $(LAMBDA_SOURCES) scripts/zip_lambda.py
 	$(PYTHON) scripts/zip_lambda.py $@ lambda-code/$* lambda-code/common
 
-build/lambda/byo-staging.zip: $(STAGED) scripts/draw_glyphs.py scripts/zip_staging.py
+build/lambda/byo-staging.zip: $(STAGED) scripts/draw_glyphs.py scripts/pipeline_rows.py scripts/zip_staging.py
 	$(PYTHON) scripts/zip_staging.py $@
 
 package-lambdas: setup-dev $(ZIPS) ## zip each Lambda; with BUCKET= upload them to the code bucket
