@@ -30,7 +30,7 @@ export TORCH_INDEX_URL
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help setup setup-dev setup-aws setup-lint setup-model lock format openapi lint test test-unit \
-	test-contract test-model test-offline test-live test-hard check package-lambdas demo \
+	test-contract test-model test-offline test-hard check package-lambdas demo \
 	train-local serve-local predict-local deploy-prep deploy-pipeline clean-up clean
 
 help: ## print this help
@@ -79,11 +79,8 @@ test-model: setup-model ## the container's own tests, in the container's own env
 test-offline: setup-dev setup-aws setup-model $(ZIPS) ## the pipeline on the local cloud
 	$(BIN)/pytest tests/offline
 
-test-hard: setup-dev setup-aws setup-model $(ZIPS) ## long tests: fuzz, soak, role removal
-	$(BIN)/pytest tests/hard
-
-test-live: setup-dev $(ZIPS) ## in a real AWS account, which it changes and cleans up
-	$(BIN)/pytest tests/live --live
+test-hard: setup-dev setup-aws setup-model $(ZIPS) ## the tests that take minutes: notebooks, clean-up killed midway
+	$(BIN)/pytest tests -m hard
 
 check: lint test ## what CI runs
 

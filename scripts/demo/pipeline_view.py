@@ -1,19 +1,18 @@
-"""What one pipeline execution is doing: rows of values, and the table that shows them."""
+"""What one pipeline execution is doing, as a table on a terminal or as lines."""
 
 from __future__ import annotations
 
 import datetime
 import time
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from typing import Any
 
+from pipeline_rows import SIGNS, TERMINAL, ActionRow, action_rows
 from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-TERMINAL = frozenset({"Succeeded", "Failed", "Stopped", "Superseded", "Cancelled"})
 STYLES = {
     "Succeeded": "green",
     "Failed": "bold red",
@@ -22,67 +21,6 @@ STYLES = {
     "Superseded": "dim",
     "Abandoned": "red",
 }
-SIGNS = {"Succeeded": "✓", "Failed": "✗", "InProgress": "…"}
-
-
-@dataclass(frozen=True)
-class ActionRow:
-    """One action of the pipeline as a reader wants to see it."""
-
-    stage: str
-    action: str
-    status: str  # '' before it starts
-    seconds: float | None
-    note: str  # summary or error
-    provider: str  # Lambda, CodeBuild, Manual, …
-    log_group: str  # '' if the action has none
-
-
-def action_rows(
-    pipeline: dict[str, Any], executions: Iterable[dict[str, Any]], now: datetime.datetime
-) -> list[ActionRow]:
-    """Merge the pipeline's declaration with the newest execution of each of its actions."""
-    newest: dict[tuple[str, str], dict[str, Any]] = {}
-    for detail in sorted(executions, key=lambda d: d["startTime"]):
-        newest[detail["stageName"], detail["actionName"]] = detail
-    return [
-        _row(stage["name"], action, newest.get((stage["name"], action["name"])), now)
-        for stage in pipeline["stages"]
-        for action in sorted(stage["actions"], key=lambda a: a.get("runOrder", 1))
-    ]
-
-
-def _row(
-    stage: str, action: dict[str, Any], detail: dict[str, Any] | None, now: datetime.datetime
-) -> ActionRow:
-    group, provider = log_group(action), action["actionTypeId"]["provider"]
-    if detail is None:
-        return ActionRow(stage, action["name"], "", None, "", provider, group)
-    ended = detail["status"] != "InProgress"
-    until = detail["lastUpdateTime"] if ended else now
-    result = detail.get("output", {}).get("executionResult", {})
-    error = result.get("errorDetails", {}).get("message", "")
-    return ActionRow(
-        stage,
-        action["name"],
-        detail["status"],
-        (until - detail["startTime"]).total_seconds(),
-        error or result.get("externalExecutionSummary", ""),
-        provider,
-        group,
-    )
-
-
-def log_group(action: dict[str, Any]) -> str:
-    """Return the CloudWatch log group that an action writes to, '' if none."""
-    configuration = action.get("configuration", {})
-    match action["actionTypeId"]["provider"]:
-        case "Lambda":
-            return f"/aws/lambda/{configuration['FunctionName']}"
-        case "CodeBuild":
-            return f"/aws/codebuild/{configuration['ProjectName']}"
-        case _:
-            return ""
 
 
 def table(rows: list[ActionRow]) -> RenderableType:
@@ -147,7 +85,7 @@ class PipelineView:
                     seen[key] = row.status
                     why = f"  {row.note}" if row.status == "Failed" else ""
                     line = (
-                        f"{row.stage:<16}{row.action:<18}{row.status:<11}{row.seconds:>6.1f} s{why}"
+                        f"{row.stage:<17}{row.action:<19}{row.status:<11}{row.seconds:>6.1f} s{why}"
                     )
                     self.console.print(line, highlight=False, soft_wrap=True)
             self.on_change(state[1])

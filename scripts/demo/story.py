@@ -13,12 +13,13 @@ from typing import Any
 
 from local_cloud.launcher import REGION, RunningCloud
 from package_lambdas import upload
+from pipeline_rows import ActionRow, approval_token
 from rich.console import Console
 from rich.table import Table
 from stacks import Stacks
 
 from demo import calls, data_set
-from demo.pipeline_view import ActionRow, PipelineView
+from demo.pipeline_view import PipelineView
 from demo.scoring import Score, score
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -189,8 +190,7 @@ class Story:
 
     def approve(self, rows: list[ActionRow]) -> None:
         """Give the approval that the pipeline waits for, once, and say so."""
-        waiting = [r for r in rows if r.provider == "Manual" and r.status == "InProgress"]
-        for row in waiting:
+        for row in (row for row in rows if row.waits_for_approval):
             client = self.cloud.client("codepipeline")
             state = client.get_pipeline_state(name=self.pipeline["PipelineName"])
             token = approval_token(state, row.stage, row.action)
@@ -325,16 +325,6 @@ def extract(archive: bytes, folder: Path) -> None:
             path = Path(opened.extract(member, folder))
             if mode := member.external_attr >> 16:
                 path.chmod(mode & 0o777)
-
-
-def approval_token(state: dict[str, Any], stage: str, action: str) -> str | None:
-    """Return the token of a waiting approval in GetPipelineState's answer, None if none waits."""
-    for stage_state in state["stageStates"]:
-        for action_state in stage_state.get("actionStates", []):
-            if (stage_state["stageName"], action_state["actionName"]) == (stage, action):
-                token: str | None = action_state.get("latestExecution", {}).get("token")
-                return token
-    return None
 
 
 def curl_line(url: str) -> str:

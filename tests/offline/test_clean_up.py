@@ -33,7 +33,7 @@ COPY programs ./
 """
 JOBS = "/aws/sagemaker/TrainingJobs"
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.hard, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")

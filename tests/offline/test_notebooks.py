@@ -35,7 +35,7 @@ SMALL = {"epochs": 6, "width": 8, "batch_size": 64, "max_minutes": 20}
 HYPERPARAMETERS = json.dumps(SMALL)
 CELL_S = 900
 
-pytestmark = pytest.mark.timeout(1800)
+pytestmark = [pytest.mark.hard, pytest.mark.timeout(1800)]
 
 
 @dataclass

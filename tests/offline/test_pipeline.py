@@ -24,9 +24,9 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from demo import calls
-from demo.pipeline_view import ActionRow
 from demo.story import ROOT, Story, curl_line
 from local_cloud.launcher import REGION, RunningCloud
+from pipeline_rows import ActionRow
 from rich.console import Console
 
 pytestmark = pytest.mark.timeout(600)

@@ -5,8 +5,8 @@ import datetime
 
 import pytest
 from demo import data_set
-from demo.pipeline_view import action_rows
 from demo.scoring import score
+from pipeline_rows import action_rows
 
 NOW = datetime.datetime(2026, 1, 1, 12, 0, 30, tzinfo=datetime.UTC)
 
