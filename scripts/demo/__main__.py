@@ -53,9 +53,10 @@ def epilogue(story: Story) -> None:
     story.console.print(curl_line(story.cloud.url), style="bold", soft_wrap=True, highlight=False)
     story.say("\nChange the model: clone the repository, edit, push, and watch a new run:\n")
     story.console.print(push_lines(story), style="bold", soft_wrap=True, highlight=False)
+    drawn = "" if story.data_source else " The embedded data are drawn glyphs."
     story.say(
-        "\n[dim]A photograph cannot establish a person's ethnicity; the embedded data are drawn "
-        "glyphs. See README.md, Intended use.[/]"
+        f"\n[dim]A photograph cannot establish a person's ethnicity.{drawn} See README.md, "
+        "Intended use and limits.[/]"
     )
 
 
