@@ -140,15 +140,15 @@ class Fit:
         torch.manual_seed(seed)  # dropout's; by epoch, so that a restarted job draws the same
         generator = torch.Generator().manual_seed(seed * 31 + self.group.rank)
         model.train()
-        for number, rows in enumerate(self._batches(len(train.codes), share, seed)):
+        for rows in self._batches(len(train.codes), share, seed):
             stopped = self.group.any(should_stop(), self.device)
             done = self._done(progress, share)
             if stopped or done >= 1.0:
                 break
             self._set_rate(done, progress.step)
-            self.threads.before(number)
+            self.threads.before()
             losses.append(self._step(model, train, rows, generator))
-            self.threads.after(number)
+            self.threads.after()
             progress.step += 1
             self._average(progress.step)
         loss = float(torch.stack(losses).mean()) if losses else None

@@ -5,30 +5,37 @@ from collections.abc import Callable
 
 import torch
 
+PERIOD = 32  # steps from one trial to the next: what others do changes
+WORTH = 0.8  # of one thread's time: what many must stay below
+
 
 class ThreadTrial:
-    """Tries all threads and one for two steps each per epoch, then keeps to the faster.
+    """Tries all threads and one for two steps each, again and again, and keeps to the better.
 
-    Threads of one step wait for each other; on a busy machine the slowest holds up all.
+    Threads of one step wait for each other: on a busy machine the slowest holds up all.
     """
 
     def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
         self.clock, self.most = clock, torch.get_num_threads()
         self.plan = (self.most, self.most, 1, 1) if self.most > 1 else ()
         self.seconds: dict[int, float] = {}
+        self.step = 0
 
-    def before(self, step: int) -> None:
-        """Set the threads for this step of the epoch, counted from 0."""
-        if step < len(self.plan):
-            torch.set_num_threads(self.plan[step])
-        elif step == len(self.plan) and self.plan:
-            torch.set_num_threads(min(self.seconds, key=self.seconds.__getitem__))
+    def before(self) -> None:
+        """Set the threads of the step that begins."""
+        self.step %= PERIOD
+        if self.step < len(self.plan):
+            torch.set_num_threads(self.plan[self.step])
+        elif self.plan and self.step == len(self.plan):
+            many_win = self.seconds[self.most] < WORTH * self.seconds[1]
+            torch.set_num_threads(self.most if many_win else 1)
         self.started = self.clock()
 
-    def after(self, step: int) -> None:
+    def after(self) -> None:
         """Note how long it took; the first step with a number of threads only warms up."""
-        if step < len(self.plan):
-            self.seconds[self.plan[step]] = self.clock() - self.started
+        if self.step < len(self.plan):
+            self.seconds[self.plan[self.step]] = self.clock() - self.started
+        self.step += 1
 
     def end(self) -> None:
         """Leave the process as it was found."""

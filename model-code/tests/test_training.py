@@ -20,6 +20,7 @@ from ethnicity_prediction.hosts import Group, group_from  # noqa: E402
 from ethnicity_prediction.images import InputSpec  # noqa: E402
 from ethnicity_prediction.model import Classifier, Network  # noqa: E402
 from ethnicity_prediction.paths import Paths  # noqa: E402
+from ethnicity_prediction.threads import PERIOD, ThreadTrial  # noqa: E402
 
 CONFIG = parse(TINY)
 
@@ -203,3 +204,21 @@ def test_two_hosts_share_out_the_rows_of_one():
     halves = [fit._batches(32, 16, seed=3) for fit in (first, second)]
     assert len(whole) == len(halves[0]) == len(halves[1])
     assert sorted(np.concatenate(whole)) == sorted(np.concatenate(halves[0] + halves[1]))
+
+
+@pytest.mark.parametrize(("seconds_of_two", "kept"), [(0.5, 2), (0.9, 1), (3.0, 1)])
+def test_threads_are_kept_only_where_they_pay(monkeypatch, seconds_of_two, kept):
+    used, now = [2], [0.0]
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    monkeypatch.setattr(torch, "set_num_threads", used.append)
+    trial = ThreadTrial(clock=lambda: now[0])
+    taken = []
+    for _ in range(2 * PERIOD):
+        trial.before()
+        taken.append(used[-1])
+        now[0] += seconds_of_two if used[-1] == 2 else 1.0
+        trial.after()
+    expected = [2, 2, 1, 1] + [kept] * (PERIOD - 4)
+    assert taken == expected * 2
+    trial.end()
+    assert used[-1] == 2
