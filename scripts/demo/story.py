@@ -56,8 +56,8 @@ class Story:
         self.console.rule(f"[bold]{number}  {title}[/]  [dim]{elapsed:.0f} s", align="left")
 
     def say(self, text: str) -> None:
-        """Print a line as it is."""
-        self.console.print(text, highlight=False, soft_wrap=True)
+        """Print text, wrapped between words."""
+        self.console.print(text, highlight=False)
 
     @property
     def environment(self) -> dict[str, str]:
