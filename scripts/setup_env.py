@@ -28,7 +28,8 @@ def build(folder: Path, lock: Path, digest: str) -> None:
     """Make the environment afresh; a failed install leaves no stamp and is redone next time."""
     shutil.rmtree(folder, ignore_errors=True)
     venv.EnvBuilder(with_pip=True, symlinks=True).create(folder)
-    install = ["install", "--quiet", "--disable-pip-version-check", "--require-hashes"]
+    # --no-deps: the lock names everything, and pip cannot match extras that it does not name.
+    install = ["install", "--quiet", "--disable-pip-version-check", "--no-deps", "--require-hashes"]
     python = str(folder / "bin/python")
     subprocess.run([python, "-m", "pip", *install, "-r", str(lock)], check=True)
     (folder / STAMP).write_text(digest)
