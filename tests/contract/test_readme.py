@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import textwrap
@@ -99,7 +100,7 @@ def _names_something(span):
     """Say whether a code span is a file, a name of the templates, or stands in a file."""
     if span in ELSEWHERE or span.startswith("make ") or span in _repository():
         return True
-    if (ROOT / span).exists():
+    if (ROOT / span).exists() or _is_json(span) or _is_call_of_a_script(span):
         return True
     generic = span.replace("kmm", "<id>").replace("0a1b2c3d", "<hash>")
     if any(re.match(_pattern(generic, "…"), name) for name in _names()):
@@ -108,6 +109,21 @@ def _names_something(span):
     return bool(
         re.search(placeholders, span) and re.search(_pattern(span, placeholders), _repository())
     )
+
+
+def _is_json(span):
+    try:
+        return isinstance(json.loads(span if span.startswith("{") else f"{{{span}}}"), dict)
+    except ValueError:
+        return False
+
+
+def _is_call_of_a_script(span):
+    """Say whether a span is `python3 scripts/x.py WORDS --options` of a script that has these."""
+    program, *arguments = span.removeprefix("python3 ").split()
+    script = ROOT / program
+    options = [word for word in arguments if word.startswith("--")]
+    return script.is_file() and all(f'"{option}"' in script.read_text() for option in options)
 
 
 def _pattern(span, placeholders):
