@@ -1,0 +1,51 @@
+"""`make train-local` and its kin: the folder, and what is refused with what to do."""
+
+import argparse
+import json
+
+import container
+import pytest
+
+
+def options(ml, program, image=None):
+    return argparse.Namespace(
+        program=program, image=image, ml=ml, port=1, engine="process", hyperparameters="{}"
+    )
+
+
+def test_the_folder_is_laid_out_as_sagemaker_does(tmp_path):
+    (tmp_path / "input/data/train").mkdir(parents=True)
+    (tmp_path / "input/data/train/mine.csv").write_text("ethnicity,pixels\n")
+    container.lay_out(tmp_path, '{"epochs": "3"}')
+    config = tmp_path / "input/config"
+    assert json.loads((config / "hyperparameters.json").read_text()) == {"epochs": "3"}
+    assert json.loads((config / "inputdataconfig.json").read_text()) == {"train": {}}
+    assert json.loads((config / "resourceconfig.json").read_text())["hosts"] == ["algo-1"]
+    assert (tmp_path / "model").is_dir()
+
+
+def test_data_that_is_there_is_not_drawn_over(tmp_path):
+    mine = tmp_path / "input/data/train/mine.csv"
+    mine.parent.mkdir(parents=True)
+    mine.write_text("ethnicity,pixels\n")
+    container.lay_out(tmp_path, "{}")
+    assert [file.name for file in mine.parent.iterdir()] == ["mine.csv"]
+
+
+def test_serving_before_training_says_what_to_run(tmp_path):
+    with pytest.raises(container.Refused, match="make train-local"):
+        container.act(options(tmp_path, "serve"))
+
+
+def test_asking_without_a_server_says_what_to_run(tmp_path):
+    image = tmp_path / "a.jpg"
+    image.write_bytes(b"\xff\xd8")
+    with pytest.raises(container.Refused, match="make serve-local"):
+        container.act(options(tmp_path, "predict", image))
+
+
+def test_a_file_of_an_unknown_type_is_refused_by_name(tmp_path):
+    image = tmp_path / "a.tiff"
+    image.write_bytes(b"II")
+    with pytest.raises(container.Refused, match=r"a\.tiff .* \.jpg, \.png or \.csv"):
+        container.act(options(tmp_path, "predict", image))
