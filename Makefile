@@ -29,7 +29,7 @@ export TORCH_INDEX_URL
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-dev setup-aws setup-lint setup-model lock format openapi lint test test-unit \
+.PHONY: help setup setup-dev setup-aws setup-lint setup-model lock format docs lint test test-unit \
 	test-contract test-model test-offline test-hard check package-lambdas demo \
 	train-local serve-local predict-local deploy-prep deploy-pipeline clean-up clean
 
@@ -59,8 +59,10 @@ format: setup-dev ## format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-openapi: setup-dev ## export the API's definition from stack 2 into docs/openapi.yml
+docs: setup-dev ## redraw what the documents take from the templates
 	$(BIN)/python scripts/export_openapi.py
+	$(BIN)/python scripts/readme_tables.py
+	$(BIN)/python scripts/draw_pipeline.py
 
 lint: setup-lint ## check code, types, templates and Dockerfile
 	scripts/lint.sh

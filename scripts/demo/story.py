@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import subprocess
 import time
 import zipfile
@@ -108,6 +109,8 @@ class Story:
             "BakeSeconds": WATCH_SECONDS,
             "AllowImageUploads": "true" if self.data_source is None else "false",
         }
+        if index := os.environ.get("TORCH_INDEX_URL"):
+            parameters["TorchIndexUrl"] = index  # the build then finds what `make setup` installed
         template = ROOT / "02-build-pipeline.yml"
         self.pipeline = self._stacks().deploy(PIPELINE_STACK, template, parameters, bucket)
         self._show(self.pipeline)

@@ -164,13 +164,13 @@ def test_the_readme_keeps_its_order():
 
 
 def test_the_tables_are_those_of_the_templates():
-    """If this is red: python scripts/readme_tables.py."""
+    """If this is red: make docs."""
     text = README.read_text()
     assert readme_tables.fill(text, readme_tables.templates()) == text
 
 
 def test_the_picture_is_that_of_the_templates():
-    """If this is red: python scripts/draw_pipeline.py."""
+    """If this is red: make docs."""
     assert (ROOT / "docs/pipeline.svg").read_text() == draw_pipeline.draw()
 
 
