@@ -12,17 +12,22 @@ CUTOUT_SHARE = 0.6
 CUTOUT_SIDE = 0.3  # of the width, at most
 
 
-def augment(x: Tensor, strength: float, generator: torch.Generator) -> Tensor:
-    """Turn images float [N, C, S, S] in [-1, 1] into other views; strength 0 leaves them alone."""
+def augment(x: Tensor, strength: float, generator: torch.Generator, side: int = 0) -> Tensor:
+    """Turn images float [N, C, S, S] in [-1, 1] into other views, of another side if one is given.
+
+    Strength 0 leaves them alone.
+    """
+    side = side or x.shape[-1]
     if strength <= 0:
-        return x
+        return x if side == x.shape[-1] else functional.interpolate(x, side, mode="area")
 
     def spread(limit: float, *shape: int) -> Tensor:
         unit = torch.rand(len(x), *shape, generator=generator) * 2 - 1
         return unit * limit * strength
 
     views = _affine(spread(TURN), 1 + spread(SCALE), spread(SHIFT, 2), generator)
-    grid = functional.affine_grid(views.to(x.device), list(x.shape), align_corners=False)
+    shape = [*x.shape[:2], side, side]
+    grid = functional.affine_grid(views.to(x.device), shape, align_corners=False)
     x = functional.grid_sample(x, grid, padding_mode="reflection", align_corners=False)
     contrast, brightness = 1 + spread(TONE, 1, 1, 1), spread(TONE, 1, 1, 1)
     x = x * contrast.to(x.device) + brightness.to(x.device)

@@ -22,15 +22,17 @@ def save(folder: Path, progress: Progress, identity: str) -> None:
     for part in ("weights", "averaged", "best"):
         for name, value in getattr(progress, part).items():
             arrays[f"{part}/{name}"] = value.detach().cpu().numpy()
-    for index, state in progress.optimizer["state"].items():
-        for name, value in state.items():
-            arrays[f"optimizer/{index}/{name}"] = torch.as_tensor(value).cpu().numpy()
+    for number, optimizer in enumerate(progress.optimizers):
+        for index, state in optimizer["state"].items():
+            for name, value in state.items():
+                key = f"optimizer-{number}/{index}/{name}"
+                arrays[key] = torch.as_tensor(value).cpu().numpy()
     about = {
         "identity": identity,
         "history": [asdict(epoch) for epoch in progress.history],
         "step": progress.step,
         "elapsed_s": progress.elapsed_s,
-        "groups": progress.optimizer["param_groups"],
+        "groups": [optimizer["param_groups"] for optimizer in progress.optimizers],
     }
     buffer = io.BytesIO()
     arrays["about"] = np.frombuffer(json.dumps(about).encode(), np.uint8)
@@ -52,7 +54,10 @@ def load(folder: Path, identity: str) -> Progress | None:
     return Progress(
         _part(arrays, "weights"),
         _part(arrays, "averaged"),
-        {"state": _states(arrays), "param_groups": about["groups"]},
+        [
+            {"state": _states(arrays, number), "param_groups": groups}
+            for number, groups in enumerate(about["groups"])
+        ],
         _part(arrays, "best"),
         [Epoch(**epoch) for epoch in about["history"]],
         about["step"],
@@ -64,9 +69,9 @@ def _part(arrays: dict[str, Tensor], part: str) -> dict[str, Tensor]:
     return {n.split("/", 1)[1]: v for n, v in arrays.items() if n.startswith(f"{part}/")}
 
 
-def _states(arrays: dict[str, Tensor]) -> dict[int, dict[str, Any]]:
+def _states(arrays: dict[str, Tensor], number: int) -> dict[int, dict[str, Any]]:
     states: dict[int, dict[str, Any]] = {}
-    for name, value in _part(arrays, "optimizer").items():
+    for name, value in _part(arrays, f"optimizer-{number}").items():
         index, key = name.split("/")
         states.setdefault(int(index), {})[key] = value
     return states

@@ -17,8 +17,9 @@ class Hyperparameters:
     epochs: int = _between(8, 1, 1000, "passes over the data, at most")
     max_minutes: float = _between(0.0, 0.0, 1440.0, "of fitting; 0: as long as it takes")
     batch_size: int = _between(64, 2, 4096, "images in a step, over all hosts")
-    learning_rate: float = _between(6e-3, 1e-6, 1.0, "at the peak of the cosine")
-    weight_decay: float = _between(0.05, 0.0, 1.0, "AdamW's, on weights of two or more dimensions")
+    learning_rate: float = _between(6e-3, 1e-6, 1.0, "AdamW's, at the peak of the cosine")
+    muon_learning_rate: float = _between(0.0, 0.0, 1.0, "Muon's, on kernels; 0: AdamW for all")
+    weight_decay: float = _between(0.05, 0.0, 1.0, "on weights of two or more dimensions")
     width: int = _between(8, 4, 128, "channels of the first block", step=4)
     dropout: float = _between(0.2, 0.0, 0.9, "before the last layer")
     image_size: int = _between(48, 32, 224, "side of the model's input", step=16)
@@ -26,6 +27,10 @@ class Hyperparameters:
     label_smoothing: float = _between(0.1, 0.0, 0.5, "share spread over all labels")
     balance: float = _between(0.75, 0.0, 2.0, "tau of the logit adjustment; 0 follows frequency")
     augment: float = _between(0.5, 0.0, 2.0, "strength of the random views")
+    small_share: float = _between(0.0, 0.0, 0.9, "of the training, on images of 3/4 the side")
+    views: int = _between(
+        1, 1, 2, "averaged for an answer; 2: the mirror image too, twice the work"
+    )
     ema_decay: float = _between(0.998, 0.0, 0.99999, "of the averaged weights")
     patience: int = _between(10, 1, 1000, "epochs without a better macro recall; 2 above 0.99")
     validation_fraction: float = _between(0.15, 0.05, 0.5, "held out without a validation channel")

@@ -9,15 +9,15 @@ import onnxruntime
 import torch
 
 from .images import InputSpec
-from .model import Classifier, Network
+from .model import Classifier
 
 OPSET = 18
 TOLERANCE = 1e-3  # of a probability
 
 
-def to_onnx(network: Network, spec: InputSpec) -> bytes:
+def to_onnx(model: Classifier, spec: InputSpec) -> bytes:
     """Graph bytes: uint8 images [N, size, size, channels] -> probabilities [N, labels]."""
-    model = Classifier(network).cpu().eval()
+    model = model.cpu().eval()
     sample = torch.arange(2 * spec.size**2 * spec.channels, dtype=torch.int64) * 7919 % 256
     images = sample.to(torch.uint8).reshape(2, spec.size, spec.size, spec.channels)
     with (

@@ -18,11 +18,14 @@ from .config import Hyperparameters
 from .errors import MalformedError
 from .hosts import Group
 from .metrics import macro_recall
-from .model import normalise
+from .model import Classifier, normalise
+from .muon import Muon
 from .progress import Epoch, Progress, detached
 from .threads import ThreadTrial
 
-WARM_UP_STEPS = 50
+WARM_UP = 0.04  # of the training
+SMALL = 0.75  # of the side at most, while images are small …
+STRIDE = 16  # … and a multiple of what the network divides sides by
 EVALUATION_BATCH = 256
 SATURATED = 0.99  # a macro recall with little left to gain …
 SATURATED_PATIENCE = 2  # … so that waiting for more soon ends
@@ -71,7 +74,7 @@ class Fit:
         cast(Any, self.net).to(memory_format=torch.channels_last)  # torch's types do not know it
         self.averaged = copy.deepcopy(self.net).eval()
         self.adjustment = config.balance * torch.log(torch.as_tensor(prior).float()).to(self.device)
-        self.optimizer = torch.optim.AdamW(_decayed(self.net, config), lr=config.learning_rate)
+        self.optimizers = _optimizers(self.net, config, torch.bfloat16 if self.half else None)
 
     def run(
         self,
@@ -145,9 +148,9 @@ class Fit:
             done = self._done(progress, share)
             if stopped or done >= 1.0:
                 break
-            self._set_rate(done, progress.step)
+            self._set_rate(done, (progress.step + 1) / self._steps(share))
             self.threads.before()
-            losses.append(self._step(model, train, rows, generator))
+            losses.append(self._step(model, train, rows, generator, self._side(train, done)))
             self.threads.after()
             progress.step += 1
             self._average(progress.step)
@@ -161,28 +164,40 @@ class Fit:
         mine = order[self.group.rank :: self.group.size][:share]
         return np.array_split(mine, self._batches_in(share))
 
+    def _side(self, train: Part, done: float) -> int:
+        """Of the images now: a network learns the coarse from small ones, at half the work."""
+        side = train.images.shape[1]
+        small = int(SMALL * side) // STRIDE * STRIDE
+        return small if done < self.config.small_share else side
+
     def _step(
-        self, model: nn.Module, train: Part, rows: np.ndarray, generator: torch.Generator
+        self,
+        model: nn.Module,
+        train: Part,
+        rows: np.ndarray,
+        generator: torch.Generator,
+        side: int,
     ) -> Tensor:
         images = torch.from_numpy(train.images[rows]).to(self.device)
         codes = torch.from_numpy(train.codes[rows]).to(self.device)
-        views = augment(normalise(images), self.config.augment, generator)
+        views = augment(normalise(images), self.config.augment, generator, side)
         views = views.contiguous(memory_format=torch.channels_last)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
             logits = model(views)
         loss = functional.cross_entropy(
             logits.float() + self.adjustment, codes, label_smoothing=self.config.label_smoothing
         )
-        self.optimizer.zero_grad(set_to_none=True)
+        self.net.zero_grad(set_to_none=True)
         loss.backward()
-        self.optimizer.step()
+        for optimizer in self.optimizers:
+            optimizer.step()
         return loss.detach()
 
-    def _set_rate(self, done: float, step: int) -> None:
-        warm = min(1.0, (step + 1) / WARM_UP_STEPS)
-        rate = self.config.learning_rate * warm * (0.5 + 0.5 * math.cos(math.pi * done))
-        for part in self.optimizer.param_groups:
-            part["lr"] = rate
+    def _set_rate(self, done: float, by_steps: float) -> None:
+        share = min(1.0, by_steps / WARM_UP) * (0.5 + 0.5 * math.cos(math.pi * done))
+        for optimizer in self.optimizers:
+            for part in optimizer.param_groups:
+                part["lr"] = part["peak"] * share
 
     @torch.no_grad()
     def _average(self, step: int) -> None:
@@ -219,14 +234,15 @@ class Fit:
         return Progress(
             self.net.state_dict(),
             self.averaged.state_dict(),
-            self.optimizer.state_dict(),
+            [optimizer.state_dict() for optimizer in self.optimizers],
             detached(self.averaged.state_dict()),
         )
 
     def _load(self, progress: Progress) -> None:
         self.net.load_state_dict(progress.weights)
         self.averaged.load_state_dict(progress.averaged)
-        self.optimizer.load_state_dict(progress.optimizer)
+        for optimizer, state in zip(self.optimizers, progress.optimizers, strict=True):
+            optimizer.load_state_dict(state)
 
     def _store(self, progress: Progress, epoch: Epoch) -> None:
         if epoch.validation_macro_recall > progress.best_recall:
@@ -234,14 +250,35 @@ class Fit:
         progress.history.append(epoch)
         progress.weights = self.net.state_dict()
         progress.averaged = self.averaged.state_dict()
-        progress.optimizer = self.optimizer.state_dict()
+        progress.optimizers = [optimizer.state_dict() for optimizer in self.optimizers]
 
 
-def _decayed(net: nn.Module, config: Hyperparameters) -> list[dict[str, Any]]:
-    """Weight decay for matrices and kernels; none for biases and normalisation."""
-    matrices = [p for p in net.parameters() if p.ndim > 1]
-    others = [p for p in net.parameters() if p.ndim <= 1]
-    return [
-        {"params": matrices, "weight_decay": config.weight_decay},
-        {"params": others, "weight_decay": 0.0},
-    ]
+@torch.no_grad()
+def predict_logits(model: Classifier, images: np.ndarray) -> np.ndarray:
+    """Images uint8 [N, size, size, channels] -> float32 [N, labels], as they are served."""
+    starts = range(0, len(images), EVALUATION_BATCH)
+    batches = (torch.from_numpy(images[i : i + EVALUATION_BATCH]) for i in starts)
+    return np.concatenate([model.logits(batch).numpy() for batch in batches])
+
+
+def _optimizers(
+    net: nn.Module, config: Hyperparameters, half: torch.dtype | None
+) -> list[torch.optim.Optimizer]:
+    """Muon for the kernels if wanted, AdamW for the rest; biases and normalisation never decay."""
+    rate, decay = config.learning_rate, config.weight_decay
+    muon_rate = config.muon_learning_rate
+    kernels = [p for p in net.parameters() if p.ndim == 4 and muon_rate]
+    matrices = [p for p in net.parameters() if p.ndim > 1 and not (p.ndim == 4 and muon_rate)]
+    vectors = [p for p in net.parameters() if p.ndim <= 1]
+    adamw = torch.optim.AdamW(
+        [
+            {"params": matrices, "weight_decay": decay, "peak": rate},
+            {"params": vectors, "weight_decay": 0.0, "peak": rate},
+        ],
+        lr=rate,
+    )
+    if not kernels:
+        return [adamw]
+    muon = Muon(kernels, muon_rate, decay, half or torch.float32)
+    muon.param_groups[0]["peak"] = muon_rate
+    return [muon, adamw]

@@ -15,11 +15,12 @@ from . import checkpoint, config, export, images
 from .convert import to_onnx
 from .data import Dataset, read_channel
 from .errors import MalformedError
-from .fit import Fit, Part
+from .fit import Fit, Part, predict_logits
 from .hosts import Group, read_group
 from .labels import Labels, labels_of, read_naming
-from .metrics import evaluate
-from .model import Network
+from .metrics import calibration_error, evaluate
+from .model import Classifier, Network
+from .operating_point import OperatingPoint, choose
 from .paths import Paths
 from .predictor import Predictor
 from .progress import Epoch, Progress
@@ -40,6 +41,11 @@ class Material:
     digest: str
     rows: int
 
+    @property
+    def prior(self) -> np.ndarray:
+        """Share of each label in the training part, float [L]."""
+        return np.bincount(self.train.codes, minlength=len(self.labels.values)) / self.rows
+
 
 def run(paths: Paths, environ: Mapping[str, str], should_stop: Callable[[], bool]) -> None:
     """Read, fit, measure, save; raise with a useful text where that cannot be done."""
@@ -53,8 +59,8 @@ def run(paths: Paths, environ: Mapping[str, str], should_stop: Callable[[], bool
     if not progress.history:
         raise InterruptedError("asked to stop before the first step: there is no model to save")
     if group.leads:
-        network = _network(material, hyperparameters)
         network.load_state_dict(progress.best)
+        network.cpu().eval()
         _save(paths, network, material, hyperparameters, spec, progress, environ)
 
 
@@ -110,9 +116,7 @@ def _fit(
     group: Group,
     should_stop: Callable[[], bool],
 ) -> Progress:
-    counts = np.bincount(material.train.codes, minlength=len(material.labels.values))
-    budget_s = given.budget_s
-    fit = Fit(network, given, counts / counts.sum(), budget_s=budget_s, group=group)
+    fit = Fit(network, given, material.prior, budget_s=given.budget_s, group=group)
     identity = _identity(material, given, group)
     resume = checkpoint.load(paths.checkpoints, identity)
 
@@ -164,7 +168,8 @@ def _save(
     progress: Progress,
     environ: Mapping[str, str],
 ) -> None:
-    graph = to_onnx(network, spec)
+    classifier, point = _at_operating_point(network, material, given.views)
+    graph = to_onnx(classifier, spec)
     card: dict[str, Any] = {
         "name": MODEL_NAME,
         "version": environ.get("TRAINING_JOB_NAME") or "unnamed",
@@ -180,6 +185,7 @@ def _save(
         "framework": f"torch {torch.__version__}",
         "seconds": round(progress.elapsed_s, 1),
         "steps": progress.step,
+        "operating_point": asdict(point),
         "epochs": [asdict(epoch) for epoch in progress.history],
     }
     card["created"] = datetime.now(UTC).isoformat(timespec="seconds")
@@ -187,12 +193,26 @@ def _save(
     log.info("saved model=%s bytes=%d", paths.model, len(graph))
 
 
+def _at_operating_point(
+    network: Network, material: Material, views: int
+) -> tuple[Classifier, OperatingPoint]:
+    """The network as it will be served, with what the validation part says about its answers."""
+    held = material.validation
+    logits = predict_logits(Classifier(network, views), held.images)
+    point = choose(logits, held.codes, material.prior)
+    log.info("operating point tau=%.2f temperature=%.3f", point.tau, point.temperature)
+    offset = torch.as_tensor(point.tau * np.log(material.prior))
+    return Classifier(network, views, offset, point.temperature), point
+
+
 def _measure(predictor: Predictor, material: Material) -> dict[str, Any]:
     """What the artifact itself, as it will be served, scores on the validation part."""
-    chosen = predictor.predict(material.validation.images).argmax(axis=1)
+    probabilities = predictor.predict(material.validation.images)
+    chosen = probabilities.argmax(axis=1)
     naming = dict(zip(predictor.labels.values, predictor.labels.names, strict=True))
     truth = [naming.get(value, value) for value in material.held_out]
     metrics = evaluate(truth, [predictor.labels.names[code] for code in chosen])
+    metrics["calibration_error"] = calibration_error(probabilities, material.validation.codes)
     log.info(
         "final validation_accuracy=%.4f validation_macro_recall=%.4f",
         metrics["accuracy"],

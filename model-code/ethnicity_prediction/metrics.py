@@ -26,3 +26,15 @@ def evaluate(truth: Sequence[str], predicted: Sequence[str]) -> dict[str, Any]:
 def macro_recall(truth: np.ndarray, predicted: np.ndarray) -> float:
     """Mean recall over the codes that occur in the truth, int [N] each."""
     return float(np.mean([(predicted[truth == code] == code).mean() for code in np.unique(truth)]))
+
+
+def calibration_error(probabilities: np.ndarray, codes: np.ndarray, bins: int = 15) -> float:
+    """Expected calibration error: the gap between confidence and accuracy, weighted by rows.
+
+    Probabilities float [N, L], codes int [N]; bins of equal width over the confidence, as by Guo
+    et al., "On calibration of modern neural networks", 2017.
+    """
+    confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == codes
+    place = np.minimum((confidence * bins).astype(int), bins - 1)
+    gaps = [abs(float((right[place == b] - confidence[place == b]).sum())) for b in range(bins)]
+    return sum(gaps) / len(codes)

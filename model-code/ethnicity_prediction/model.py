@@ -59,11 +59,32 @@ def normalise(images: Tensor) -> Tensor:
 
 
 class Classifier(nn.Module):
-    """What is served: uint8 images in, probabilities out; nothing is left to the caller."""
+    """What is served: uint8 images in, probabilities out; nothing is left to the caller.
 
-    def __init__(self, network: Network) -> None:
+    With two views, the mirrored image is asked too and the two answers are averaged. `offset`
+    float [labels] and `temperature` are the operating point.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        views: int = 1,
+        offset: Tensor | None = None,
+        temperature: float = 1.0,
+    ) -> None:
         super().__init__()
-        self.network = network
+        self.network, self.views, self.temperature = network, views, temperature
+        self.offset: Tensor
+        self.register_buffer("offset", torch.zeros(1) if offset is None else offset.float())
 
     def forward(self, images: Tensor) -> Tensor:
-        return torch.softmax(self.network(normalise(images)), dim=1)
+        return torch.softmax((self.logits(images) - self.offset) / self.temperature, dim=1)
+
+    def logits(self, images: Tensor) -> Tensor:
+        """Logarithms of the probabilities, before the operating point."""
+        x = normalise(images)
+        if self.views == 1:
+            return torch.log_softmax(self.network(x), dim=1)
+        both = torch.softmax(self.network(torch.cat([x, x.flip(3)])), dim=1)
+        straight, mirrored = both.chunk(2)
+        return torch.log((straight + mirrored) / 2)

@@ -22,7 +22,7 @@ class Progress:
 
     weights: dict[str, Tensor]
     averaged: dict[str, Tensor]
-    optimizer: dict[str, Any]
+    optimizers: list[dict[str, Any]]
     best: dict[str, Tensor]
     history: list[Epoch] = field(default_factory=list)
     step: int = 0

@@ -1,6 +1,7 @@
 """Fitting, interrupting, resuming, exporting; needs PyTorch."""
 
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +32,7 @@ def part(rows: int, seed: int = 0) -> Part:
     return Part(images, np.array([WORDS.index(label) for label, _ in drawn]))
 
 
-def fresh_fit(config=CONFIG, budget_s=60.0, clock=None) -> Fit:
+def fresh_fit(config=CONFIG, budget_s=math.inf, clock=None) -> Fit:
     torch.manual_seed(0)
     network = Network(len(WORDS), 1, config.width, config.dropout)
     prior = np.full(len(WORDS), 1 / len(WORDS))
@@ -53,22 +54,47 @@ def test_the_card_tells_labels_metrics_and_origin(trained: Path):
     assert (card["image_size"], card["channels"]) == (48, 1)
     assert card["metrics"]["rows"] == dict.fromkeys(WORDS, 10)
     assert set(card["metrics"]["recall"]) == set(WORDS)
+    assert 0 <= card["metrics"]["calibration_error"] < 0.2
+    assert set(card["training"]["operating_point"]) == {"tau", "temperature"}
     assert card["data"]["rows"] == 90
     assert card["data"]["digest"].startswith("sha256:")
     assert card["training"]["hyperparameters"]["width"] == 4
     assert {path.name for path in (trained / "model").iterdir()} == {"model.onnx", "model.json"}
 
 
-def test_probabilities_are_of_the_network_that_was_trained():
+@pytest.mark.parametrize("views", [1, 2])
+def test_probabilities_are_of_the_network_that_was_trained(views: int):
     network = Network(3, 3, 4, 0.2).eval()
     images = np.random.default_rng(0).integers(0, 256, (5, 64, 64, 3), dtype=np.uint8)
     card = {"label_values": WORDS, "labels": WORDS, "sensitive": False}
     card |= {"image_size": 64, "channels": 3}
-    served = export.Predictor(to_onnx(network, InputSpec(64, 3)), card).predict(images)
+    offset = torch.tensor([0.3, 0.0, -0.2])
+    model = Classifier(network, views, offset, temperature=1.4).eval()
+    served = export.Predictor(to_onnx(model, InputSpec(64, 3)), card).predict(images)
     with torch.no_grad():
-        expected = Classifier(network).eval()(torch.from_numpy(images)).numpy()
+        expected = model(torch.from_numpy(images)).numpy()
     assert np.allclose(served, expected, atol=1e-5)
     assert np.allclose(served.sum(1), 1, atol=1e-5)
+
+
+def test_an_image_and_its_mirror_image_are_told_alike_by_two_views():
+    images = torch.randint(0, 256, (4, 48, 48, 1), dtype=torch.uint8)
+    network = Network(3, 1, 4, 0.2).eval()
+    with torch.no_grad():
+        one, two = (Classifier(network, views) for views in (1, 2))
+        assert torch.allclose(two(images), two(images.flip(2)), atol=1e-6)
+        assert not torch.allclose(one(images), one(images.flip(2)), atol=1e-6)
+        mean = (one(images) + one(images.flip(2))) / 2
+        assert torch.allclose(two(images), mean, atol=1e-6)
+
+
+def test_the_operating_point_turns_towards_the_rare_label():
+    network = Network(2, 1, 4, 0.0).eval()
+    images = torch.randint(0, 256, (4, 48, 48, 1), dtype=torch.uint8)
+    offset = 0.5 * torch.log(torch.tensor([0.9, 0.1]))
+    with torch.no_grad():
+        plain, shifted = Classifier(network)(images), Classifier(network, 1, offset)(images)
+    assert (shifted[:, 1] > plain[:, 1]).all()
 
 
 def test_without_a_validation_channel_a_part_is_held_out(tmp_path: Path):
@@ -134,8 +160,9 @@ def test_the_time_given_is_kept():
     assert 0 < progress.step < 60
 
 
-def test_a_restarted_job_goes_on_where_it_was(tmp_path: Path):
-    config = parse(TINY | {"epochs": "4"})
+@pytest.mark.parametrize("muon_rate", ["0", "0.02"])
+def test_a_restarted_job_goes_on_where_it_was(tmp_path: Path, muon_rate: str):
+    config = parse(TINY | {"epochs": "4", "muon_learning_rate": muon_rate, "small_share": "0.4"})
     train, validation = part(48), part(12, seed=1)
     whole = fresh_fit(config).run(train, validation)
 
@@ -183,6 +210,18 @@ def test_views_differ_but_stay_images():
     assert views.max() <= 1
     assert not torch.equal(views, images)
     assert torch.equal(augment(images, 0.0, torch.Generator()), images)
+
+
+def test_views_can_be_smaller():
+    images = torch.rand(8, 3, 48, 48) * 2 - 1
+    for strength in (0.0, 1.0):
+        views = augment(images, strength, torch.Generator().manual_seed(0), side=32)
+        assert views.shape == (8, 3, 32, 32)
+
+
+def test_images_are_small_for_the_first_share_of_the_training():
+    fit = fresh_fit(parse(TINY | {"small_share": "0.4"}))
+    assert [fit._side(part(6), done) for done in (0.0, 0.39, 0.4, 1.0)] == [32, 32, 48, 48]
 
 
 def test_a_single_host_needs_no_group():

@@ -1,0 +1,51 @@
+"""What is set after the fitting, on the validation part alone: the trade-off and the confidence."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .metrics import macro_recall
+
+TAUS = np.linspace(0.0, 0.6, 7)
+TEMPERATURES = np.geomspace(0.25, 4.0, 81)
+
+
+@dataclass(frozen=True)
+class OperatingPoint:
+    """Logits z become softmax((z - tau log prior) / temperature)."""
+
+    tau: float = 0.0
+    temperature: float = 1.0
+
+
+def choose(logits: np.ndarray, codes: np.ndarray, prior: np.ndarray) -> OperatingPoint:
+    """Read the trade-off off the validation part: float [N, L], int [N], float [L].
+
+    tau is the one whose accuracy and macro recall have the greatest sum, so that neither is bought
+    with the other (Menon et al., "Long-tail learning via logit adjustment", 2021); the temperature
+    is the likeliest one (Guo et al., "On calibration of modern neural networks", 2017). Rows with
+    a label that the model does not know, code -1, say nothing about either.
+    """
+    known = codes >= 0
+    if not known.any():
+        return OperatingPoint()
+    logits, codes = logits[known].astype(np.float64), codes[known]
+    tau = max(TAUS, key=lambda tau: (_worth(_shifted(logits, prior, tau), codes), -tau))
+    shifted = _shifted(logits, prior, tau)
+    temperature = min(TEMPERATURES, key=lambda t: _negative_likelihood(shifted / t, codes))
+    return OperatingPoint(float(tau), float(temperature))
+
+
+def _shifted(logits: np.ndarray, prior: np.ndarray, tau: float) -> np.ndarray:
+    return logits - tau * np.log(prior)
+
+
+def _worth(logits: np.ndarray, codes: np.ndarray) -> float:
+    predicted = logits.argmax(axis=1)
+    return float((predicted == codes).mean()) + macro_recall(codes, predicted)
+
+
+def _negative_likelihood(logits: np.ndarray, codes: np.ndarray) -> float:
+    highest = logits.max(axis=1)
+    total = highest + np.log(np.exp(logits - highest[:, None]).sum(axis=1))
+    return float((total - logits[np.arange(len(codes)), codes]).mean())
