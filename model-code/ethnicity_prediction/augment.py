@@ -12,12 +12,13 @@ CUTOUT_SHARE = 0.6
 CUTOUT_SIDE = 0.3  # of the width, at most
 
 
-def augment(x: Tensor, strength: float, generator: torch.Generator, side: int = 0) -> Tensor:
-    """Turn images float [N, C, S, S] in [-1, 1] into other views, of another side if one is given.
+def augment(
+    x: Tensor, mirrored: Tensor, strength: float, generator: torch.Generator, side: int
+) -> Tensor:
+    """Turn images float [N, C, S, S] in [-1, 1] into other views of the side; strength 0 into none.
 
-    Strength 0 leaves them alone.
+    `mirrored`, bool [N], tells which are seen in the mirror.
     """
-    side = side or x.shape[-1]
     if strength <= 0:
         return x if side == x.shape[-1] else functional.interpolate(x, side, mode="area")
 
@@ -25,7 +26,7 @@ def augment(x: Tensor, strength: float, generator: torch.Generator, side: int = 
         unit = torch.rand(len(x), *shape, generator=generator) * 2 - 1
         return unit * limit * strength
 
-    views = _affine(spread(TURN), 1 + spread(SCALE), spread(SHIFT, 2), generator)
+    views = _affine(spread(TURN), 1 + spread(SCALE), spread(SHIFT, 2), mirrored)
     shape = [*x.shape[:2], side, side]
     grid = functional.affine_grid(views.to(x.device), shape, align_corners=False)
     x = functional.grid_sample(x, grid, padding_mode="reflection", align_corners=False)
@@ -34,9 +35,9 @@ def augment(x: Tensor, strength: float, generator: torch.Generator, side: int = 
     return _cut_out(x.clamp(-1, 1), strength, generator)
 
 
-def _affine(turn: Tensor, scale: Tensor, shift: Tensor, generator: torch.Generator) -> Tensor:
-    """Turned, scaled, shifted and by chance mirrored views, [N, 2, 3]."""
-    mirror = torch.randint(0, 2, turn.shape, generator=generator) * 2 - 1
+def _affine(turn: Tensor, scale: Tensor, shift: Tensor, mirrored: Tensor) -> Tensor:
+    """Turned, scaled, shifted and mirrored views, [N, 2, 3]."""
+    mirror = 1 - 2 * mirrored.float()
     c, s = torch.cos(turn) * scale, torch.sin(turn) * scale
     rows = [
         torch.stack([c * mirror, -s, shift[:, 0]], dim=1),

@@ -15,7 +15,7 @@ from . import checkpoint, config, export, images
 from .convert import to_onnx
 from .data import Dataset, read_channel
 from .errors import MalformedError
-from .fit import Fit, Part, predict_logits
+from .fit import Fit, Part
 from .hosts import Group, read_group
 from .labels import Labels, labels_of, read_naming
 from .metrics import calibration_error, evaluate
@@ -198,7 +198,7 @@ def _at_operating_point(
 ) -> tuple[Classifier, OperatingPoint]:
     """The network as it will be served, with what the validation part says about its answers."""
     held = material.validation
-    logits = predict_logits(Classifier(network, views), held.images)
+    logits = Classifier(network, views).predict_logits(held.images)
     point = choose(logits, held.codes, material.prior)
     log.info("operating point tau=%.2f temperature=%.3f", point.tau, point.temperature)
     offset = torch.as_tensor(point.tau * np.log(material.prior))

@@ -1,7 +1,10 @@
 """The architecture: a compact residual network."""
 
+import numpy as np
 import torch
 from torch import Tensor, nn
+
+BATCH = 256  # images at once when many are predicted
 
 
 class Block(nn.Module):
@@ -88,3 +91,10 @@ class Classifier(nn.Module):
         both = torch.softmax(self.network(torch.cat([x, x.flip(3)])), dim=1)
         straight, mirrored = both.chunk(2)
         return torch.log((straight + mirrored) / 2)
+
+    @torch.no_grad()
+    def predict_logits(self, images: np.ndarray) -> np.ndarray:
+        """Images uint8 [N, size, size, channels] -> float32 [N, labels]."""
+        starts = range(0, len(images), BATCH)
+        batches = (torch.from_numpy(images[i : i + BATCH]) for i in starts)
+        return np.concatenate([self.logits(batch).numpy() for batch in batches])

@@ -204,19 +204,37 @@ def test_rare_labels_weigh_more_when_balanced():
 
 def test_views_differ_but_stay_images():
     images = torch.rand(8, 3, 48, 48) * 2 - 1
-    views = augment(images, 1.0, torch.Generator().manual_seed(0))
+    mirrored = torch.arange(8) % 2 == 0
+    views = augment(images, mirrored, 1.0, torch.Generator().manual_seed(0), 48)
     assert views.shape == images.shape
     assert views.min() >= -1
     assert views.max() <= 1
     assert not torch.equal(views, images)
-    assert torch.equal(augment(images, 0.0, torch.Generator()), images)
+    assert torch.equal(augment(images, mirrored, 0.0, torch.Generator(), 48), images)
 
 
 def test_views_can_be_smaller():
     images = torch.rand(8, 3, 48, 48) * 2 - 1
     for strength in (0.0, 1.0):
-        views = augment(images, strength, torch.Generator().manual_seed(0), side=32)
+        nothing = torch.zeros(8, dtype=torch.bool)
+        views = augment(images, nothing, strength, torch.Generator().manual_seed(0), side=32)
         assert views.shape == (8, 3, 32, 32)
+
+
+def test_what_is_to_be_mirrored_is_and_nothing_else():
+    images = torch.rand(2, 1, 48, 48) * 2 - 1
+    views = augment(images, torch.tensor([True, False]), 1e-6, torch.Generator().manual_seed(0), 48)
+    assert torch.allclose(views, torch.stack([images[0].flip(2), images[1]]), atol=1e-3)
+
+
+def test_an_image_is_mirrored_every_other_epoch():
+    fit = fresh_fit(parse(TINY | {"epochs": "1"}))
+    fit.run(part(40), part(6))
+    rows = np.arange(40)
+    first, second, third = (fit._mirrored(rows, epoch) for epoch in range(3))
+    assert torch.equal(first, ~second)
+    assert torch.equal(first, third)
+    assert 5 < first.sum() < 35
 
 
 def test_images_are_small_for_the_first_share_of_the_training():
