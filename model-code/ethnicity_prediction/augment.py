@@ -20,7 +20,7 @@ def augment(
     `mirrored`, bool [N], tells which are seen in the mirror.
     """
     if strength <= 0:
-        return x if side == x.shape[-1] else functional.interpolate(x, side, mode="area")
+        return scaled(x, side)
 
     def spread(limit: float, *shape: int) -> Tensor:
         unit = torch.rand(len(x), *shape, generator=generator) * 2 - 1
@@ -33,6 +33,11 @@ def augment(
     contrast, brightness = 1 + spread(TONE, 1, 1, 1), spread(TONE, 1, 1, 1)
     x = x * contrast.to(x.device) + brightness.to(x.device)
     return _cut_out(x.clamp(-1, 1), strength, generator)
+
+
+def scaled(x: Tensor, side: int) -> Tensor:
+    """Images float [N, C, S, S] -> [N, C, side, side], by areas."""
+    return x if side == x.shape[-1] else functional.interpolate(x, side, mode="area")
 
 
 def _affine(turn: Tensor, scale: Tensor, shift: Tensor, mirrored: Tensor) -> Tensor:

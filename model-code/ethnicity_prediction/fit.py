@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from .augment import augment
+from .augment import augment, scaled
 from .config import Hyperparameters
 from .device import best_device, cpu_has_bf16
 from .errors import MalformedError
@@ -83,7 +83,8 @@ class Fit:
             progress.elapsed_s = self.clock() - self.started
             if loss is None:  # not one step since the last report
                 break
-            epoch = self._report(validation, progress, loss, speed)
+            side = self._side(train, self._done(progress, share))
+            epoch = self._report(validation, progress, loss, speed, side)
             self._store(progress, epoch)
             if self.group.leads:
                 on_epoch(epoch, progress)
@@ -201,8 +202,10 @@ class Fit:
             else:
                 ours[name].copy_(value)
 
-    def _report(self, validation: Part, progress: Progress, loss: float, speed: float) -> Epoch:
-        predicted = self.predict(validation.images) if self.group.leads else None
+    def _report(
+        self, validation: Part, progress: Progress, loss: float, speed: float, side: int
+    ) -> Epoch:
+        predicted = self.predict(validation.images, side) if self.group.leads else None
         accuracy = recall = 0.0
         if predicted is not None:
             accuracy = float((predicted == validation.codes).mean())
@@ -212,12 +215,12 @@ class Fit:
         return Epoch(number, loss, accuracy, recall, speed, progress.elapsed_s)
 
     @torch.no_grad()
-    def predict(self, images: np.ndarray) -> np.ndarray:
-        """Codes int64 [N] by the averaged weights."""
+    def predict(self, images: np.ndarray, side: int) -> np.ndarray:
+        """Codes int64 [N] by the averaged weights, of images scaled to the side."""
         codes = []
         for start in range(0, len(images), BATCH):
             batch = torch.from_numpy(images[start : start + BATCH]).to(self.device)
-            x = normalise(batch).contiguous(memory_format=torch.channels_last)
+            x = scaled(normalise(batch), side).contiguous(memory_format=torch.channels_last)
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
                 codes.append(self.averaged(x).argmax(1).cpu().numpy())
         return np.concatenate(codes)

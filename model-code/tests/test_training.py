@@ -237,6 +237,14 @@ def test_an_image_is_mirrored_every_other_epoch():
     assert 5 < first.sum() < 35
 
 
+def test_epochs_on_small_images_are_measured_on_small_images(monkeypatch):
+    sides = []
+    fit = fresh_fit(parse(TINY | {"epochs": "4", "small_share": "0.7"}))
+    monkeypatch.setattr(fit, "predict", lambda images, side: sides.append(side) or np.zeros(6, int))
+    fit.run(part(40), part(6))
+    assert sides == [32, 32, 48, 48]
+
+
 def test_images_are_small_for_the_first_share_of_the_training():
     fit = fresh_fit(parse(TINY | {"small_share": "0.4"}))
     assert [fit._side(part(6), done) for done in (0.0, 0.39, 0.4, 1.0)] == [32, 32, 48, 48]
