@@ -19,6 +19,11 @@ def test_only_the_pixels_are_needed():
     assert parse_row(layout, PIXELS, "f") == Row(PIXELS)
 
 
+def test_a_pixel_may_be_written_in_any_way_that_is_a_whole_number():
+    pixels = PIXELS.replace("7", "007", 1)
+    assert parse_row(parse_header("pixels", "f"), pixels, "f") == Row(pixels)
+
+
 def test_an_image_folder_is_read_by_its_labels_csv():
     layout = parse_header("\ufefffile,label,age,gender", "f")
     assert parse_row(layout, "a/1.jpg,Star,,", "f") == Row("a/1.jpg", "Star")
