@@ -6,6 +6,7 @@ shapes of botocore's own models (and checks itself against them), notes who call
 a test plant errors, statuses and model answers.
 """
 
+import contextlib
 import json
 import re
 import threading
@@ -19,6 +20,7 @@ from xml.sax.saxutils import escape
 
 import botocore.session
 from botocore.validate import ParamValidator
+from row_file import RowFile
 
 ARN = "arn:aws:sagemaker:us-east-1:000000000000"
 
@@ -38,7 +40,7 @@ class Call:
 
 @dataclass
 class FakeAws:
-    objects: dict[tuple[str, str], bytes] = field(default_factory=dict)
+    objects: dict[tuple[str, str], bytes | RowFile] = field(default_factory=dict)
     object_headers: dict[tuple[str, str], dict[str, str]] = field(default_factory=dict)
     calls: list[Call] = field(default_factory=list)
     faults: dict[str, list[AwsFault]] = field(default_factory=lambda: defaultdict(list))
@@ -230,6 +232,14 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, *args):
         pass
 
+    def handle(self):
+        with contextlib.suppress(ConnectionError):  # the function has read enough, or is no more
+            super().handle()
+
+    def finish(self):
+        with contextlib.suppress(ConnectionError):
+            super().finish()
+
     def handle_expect_100(self):
         super().handle_expect_100()
         self.wfile.flush()
@@ -270,7 +280,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body)
+        for piece in [body] if isinstance(body, bytes) else body:
+            self.wfile.write(piece)
 
     def _json(self):
         operation = self.headers["X-Amz-Target"].split(".")[1]
