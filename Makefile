@@ -4,6 +4,7 @@ UNIQUE_ID ?= kmm
 PORT ?= 4566
 DATA ?=
 ONCE ?=
+PARAMETERS ?=
 IMAGE ?=
 HYPERPARAMETERS ?=
 ML ?= build/ml
@@ -18,6 +19,8 @@ API_AUTHORIZATION ?=
 TORCH_INDEX_URL ?=
 
 BIN := .venv/bin
+# Each Key=Value of PARAMETERS as a word of its own for the shell, JSON included.
+KEY_VALUES = $(foreach pair,$(PARAMETERS),'$(pair)')
 LOCAL_OPTIONS = --ml $(ML) --port $(SERVE_PORT) $(if $(ENGINE),--engine $(ENGINE))
 LAMBDAS := $(notdir $(wildcard lambda-code/Ethnicity-Pred-*))
 ZIPS := $(LAMBDAS:%=build/lambda/%.py.zip) build/lambda/byo-staging.zip
@@ -95,8 +98,8 @@ build/lambda/byo-staging.zip: $(STAGED) scripts/draw_glyphs.py scripts/pipeline_
 package-lambdas: setup-dev $(ZIPS) ## zip each Lambda; with BUCKET= upload them to the code bucket
 	@$(if $(BUCKET),$(BIN)/python scripts/package_lambdas.py $(BUCKET) $(ZIPS),ls -l $(ZIPS))
 
-demo: setup-dev setup-aws setup-model $(ZIPS) ## the whole pipeline, offline (ONCE=1, DATA=, PORT=)
-	@$(BIN)/python -m demo --port $(PORT) $(if $(DATA),--data $(DATA)) $(if $(ONCE),--once)
+demo: setup-dev setup-aws setup-model $(ZIPS) ## the whole pipeline, offline (ONCE=1, DATA=, PARAMETERS=, PORT=)
+	@$(BIN)/python -m demo --port $(PORT) $(if $(DATA),--data $(DATA)) $(if $(ONCE),--once) $(KEY_VALUES)
 
 train-local: setup-model ## train by itself, in a folder shaped like /opt/ml (ML=, HYPERPARAMETERS=)
 	@$(BIN)/python scripts/container.py train $(LOCAL_OPTIONS) $(if $(HYPERPARAMETERS),--hyperparameters '$(HYPERPARAMETERS)')
@@ -110,8 +113,8 @@ predict-local: setup-dev ## ask serve-local about an image (IMAGE=)
 deploy-prep: setup-dev ## stack 1 into your AWS account
 	$(BIN)/python scripts/stacks.py deploy $(PREP_STACK) 01-prep.yml UniqueID=$(UNIQUE_ID)
 
-deploy-pipeline: package-lambdas ## stack 2 into your AWS account, with the zips of package-lambdas
-	$(BIN)/python scripts/deploy_pipeline.py $(PREP_STACK) $(PIPELINE_STACK) UniqueID=$(UNIQUE_ID) ApiAuthorization=$(API_AUTHORIZATION)
+deploy-pipeline: package-lambdas ## stack 2 into your AWS account, with the zips of package-lambdas (PARAMETERS=)
+	$(BIN)/python scripts/deploy_pipeline.py $(PREP_STACK) $(PIPELINE_STACK) UniqueID=$(UNIQUE_ID) ApiAuthorization=$(API_AUTHORIZATION) $(KEY_VALUES)
 
 clean-up: setup-dev ## delete everything of UNIQUE_ID from your AWS account (asks once; YES=1)
 	$(BIN)/python scripts/clean_up.py --unique-id $(UNIQUE_ID) --prep-stack $(PREP_STACK) --pipeline-stack $(PIPELINE_STACK) $(if $(YES),--yes)

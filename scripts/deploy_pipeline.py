@@ -12,7 +12,7 @@ from pathlib import Path
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 from package_lambdas import upload
-from stacks import StackError, Stacks
+from stacks import StackError, Stacks, key_values
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -28,7 +28,7 @@ def main() -> int:
         parameters = {
             "LambdaFunctionsBucket": bucket,
             "LambdaCodePrefix": upload(s3, bucket, files),
-            **{k: v for k, _, v in (pair.partition("=") for pair in pairs) if v},
+            **key_values(pairs),
         }
         template = ROOT / "02-build-pipeline.yml"
         outputs = stacks.deploy(pipeline, template, parameters, bucket)

@@ -14,7 +14,7 @@ import argparse
 import hashlib
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,14 @@ Report = Callable[[str], None]
 
 class StackError(RuntimeError):
     """A stack did not reach its goal; the message carries CloudFormation's own reason."""
+
+
+def key_values(pairs: Sequence[str]) -> dict[str, str]:
+    """Read `Key=Value` words; one without a value is left out, one without a sign is an error."""
+    for pair in pairs:
+        if "=" not in pair:
+            raise StackError(f"{pair!r} is no Key=Value; a value is written without spaces")
+    return {key: value for key, _, value in (pair.partition("=") for pair in pairs) if value}
 
 
 class Stacks:
@@ -187,13 +195,8 @@ def main() -> int:
         if options.command == "output":
             print(stacks.outputs(options.stack)[options.key])
             return 0
-        given = dict(pair.partition("=")[::2] for pair in options.parameters)
-        outputs = stacks.deploy(
-            options.stack,
-            options.template,
-            {key: value for key, value in given.items() if value},
-            options.bucket,
-        )
+        parameters = key_values(options.parameters)
+        outputs = stacks.deploy(options.stack, options.template, parameters, options.bucket)
     except KeyError as error:
         print(f"{options.stack} has no output {error}", file=sys.stderr)
         return 1

@@ -1,4 +1,7 @@
-"""Run the demo: `make demo`, or `python -m demo [--port N] [--data FILE_OR_FOLDER] [--once]`."""
+"""Run the demo: `make demo`, or `python -m demo [--port N] [--data PATH] [--once] [Key=Value …]`.
+
+`Key=Value` sets a parameter of stack 2: a gate's limit, the hyperparameters.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from types import FrameType
 from botocore.exceptions import BotoCoreError, ClientError
 from local_cloud.launcher import LocalCloudError, RunningCloud
 from rich.console import Console
-from stacks import StackError
+from stacks import StackError, key_values
 
 from demo.calls import GitError
 from demo.data_set import DataError
@@ -67,7 +70,7 @@ def main() -> int:
     work = ROOT / f"build/demo-{options.port}"
     cloud = RunningCloud(work / "cloud", options.port)
     tools = ROOT / ".tools/aws/bin"
-    story = Story(cloud, console, options.data, work, tools)
+    story = Story(cloud, console, options.data, work, tools, parameters=options.parameters)
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         cloud.refuse_a_taken_port()
@@ -93,7 +96,13 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--port", type=int, default=4566)
     parser.add_argument("--data", type=Path, help="a pixel CSV or an image folder")
     parser.add_argument("--once", action="store_true", help="exit once the API has answered")
-    return parser.parse_args()
+    parser.add_argument("parameters", nargs="*", metavar="Key=Value", help="of stack 2")
+    options = parser.parse_args()
+    try:
+        options.parameters = key_values(options.parameters)
+    except StackError as error:
+        parser.error(str(error))
+    return options
 
 
 def _wait_for_interrupt() -> None:

@@ -8,6 +8,7 @@ import os
 import subprocess
 import time
 import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,7 @@ class Story:
     work: Path
     tools: Path  # the folder with the AWS CLI
     api_authorization: str = "NONE"  # the template's default, AWS_IAM, wants signed calls
+    parameters: Mapping[str, str] = field(default_factory=dict)  # further ones of stack 2
     started: float = field(default_factory=time.monotonic)
     prep: dict[str, str] = field(default_factory=dict)
     pipeline: dict[str, str] = field(default_factory=dict)
@@ -99,18 +101,7 @@ class Story:
         """Create stack 2, or update it."""
         self.step("3", f"Stack 2: {PIPELINE_STACK}")
         bucket = self.prep["LambdaFunctionsBucket"]
-        parameters = {
-            "UniqueID": UNIQUE_ID,
-            "LambdaFunctionsBucket": bucket,
-            "LambdaCodePrefix": prefix,
-            "RepositoryBranch": BRANCH,
-            "ApiAuthorization": self.api_authorization,
-            "CanaryWaitSeconds": WATCH_SECONDS,
-            "BakeSeconds": WATCH_SECONDS,
-            "AllowImageUploads": "true" if self.data_source is None else "false",
-        }
-        if index := os.environ.get("TORCH_INDEX_URL"):
-            parameters["TorchIndexUrl"] = index  # the build then finds what `make setup` installed
+        parameters = self._parameters(bucket, prefix)
         template = ROOT / "02-build-pipeline.yml"
         self.pipeline = self._stacks().deploy(PIPELINE_STACK, template, parameters, bucket)
         self._show(self.pipeline)
@@ -250,6 +241,27 @@ class Story:
         return result
 
     # -- plumbing ----------------------------------------------------------------------------
+
+    def _parameters(self, bucket: str, prefix: str) -> dict[str, str]:
+        """Return the parameters of stack 2: the demo's defaults, what was given, what must be."""
+        fixed = {
+            "UniqueID": UNIQUE_ID,
+            "LambdaFunctionsBucket": bucket,
+            "LambdaCodePrefix": prefix,
+            "RepositoryBranch": BRANCH,
+            "ApiAuthorization": self.api_authorization,
+        }
+        if index := os.environ.get("TORCH_INDEX_URL"):
+            fixed["TorchIndexUrl"] = index  # the build then finds what `make setup` installed
+        if taken := sorted(fixed.keys() & self.parameters.keys()):
+            raise StepFailed(f"the demo sets {', '.join(taken)} itself; leave it out of PARAMETERS")
+        return {
+            "CanaryWaitSeconds": WATCH_SECONDS,
+            "BakeSeconds": WATCH_SECONDS,
+            "AllowImageUploads": "true" if self.data_source is None else "false",
+            **self.parameters,
+            **fixed,
+        }
 
     def _data(self) -> data_set.DataSet:
         if self.data is None:

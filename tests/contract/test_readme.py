@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import subprocess
 import textwrap
 from functools import cache
@@ -223,7 +224,7 @@ def test_every_make_command_has_its_target_and_variables(path):
     shell = [param.values[0] for param in _shell_blocks() if param.id.startswith(f"{_id(path)}:")]
     lines = [*_spans(path), *"\n".join(shell).splitlines()]
     for command in (line for line in lines if line.startswith("make ")):
-        target, *settings = command.split()[1:]
+        target, *settings = shlex.split(command)[1:]
         assert re.search(rf"^{re.escape(target)}:", makefile, re.MULTILINE), command
         for setting in settings:
             name = setting.partition("=")[0]

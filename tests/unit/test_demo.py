@@ -6,7 +6,9 @@ import datetime
 import pytest
 from demo import data_set
 from demo.scoring import score
+from demo.story import StepFailed, Story
 from pipeline_rows import action_rows
+from stacks import StackError, key_values
 
 NOW = datetime.datetime(2026, 1, 1, 12, 0, 30, tzinfo=datetime.UTC)
 
@@ -21,6 +23,28 @@ def write_pixel_csv(path, rows):
 
 def labels_of(part):
     return [row.label for row in data_set.read_rows(part, {})]
+
+
+def story_with(tmp_path, parameters):
+    return Story(None, None, tmp_path / "faces.csv", tmp_path, tmp_path, parameters=parameters)
+
+
+def test_words_are_read_as_parameters_and_a_word_that_is_none_is_named():
+    words = ['HyperParameters={"epochs":3}', "GateMinMacroRecall=0.5", "ApiAuthorization="]
+    read = key_values(words)
+    assert read == {"HyperParameters": '{"epochs":3}', "GateMinMacroRecall": "0.5"}
+    with pytest.raises(StackError, match="'3}' is no Key=Value"):
+        key_values(['HyperParameters={"epochs":', "3}"])
+
+
+def test_a_given_parameter_goes_before_the_demos_default_and_none_that_it_needs(tmp_path):
+    given = {"GateMinMacroRecall": "0.5", "BakeSeconds": "0"}
+    parameters = story_with(tmp_path, given)._parameters("code", "lambda/0a/")
+    assert (
+        parameters.items() >= {**given, "UniqueID": "kmm", "LambdaCodePrefix": "lambda/0a/"}.items()
+    )
+    with pytest.raises(StepFailed, match="the demo sets UniqueID itself"):
+        story_with(tmp_path, {"UniqueID": "abc"})._parameters("code", "lambda/0a/")
 
 
 def test_recall_is_counted_per_label_and_averaged_over_labels():
