@@ -17,6 +17,8 @@ PIPELINE_STACK ?= MLOps-BYO-BuildPipeline
 API_AUTHORIZATION ?=
 # PyTorch's CPU wheels live on an index of their own; without it pip takes the default build.
 TORCH_INDEX_URL ?=
+# What the images are built on, where the default cannot be pulled.
+BASE_IMAGE ?=
 
 BIN := .venv/bin
 # Each Key=Value of PARAMETERS as a word of its own for the shell, JSON included.
@@ -29,6 +31,7 @@ STAGED = $(shell find model-code notebooks -type f -not -path '*/__pycache__/*')
 
 export PYTHONPATH := scripts
 export TORCH_INDEX_URL
+export BASE_IMAGE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -98,8 +101,8 @@ build/lambda/byo-staging.zip: $(STAGED) scripts/draw_glyphs.py scripts/pipeline_
 package-lambdas: setup-dev $(ZIPS) ## zip each Lambda; with BUCKET= upload them to the code bucket
 	@$(if $(BUCKET),$(BIN)/python scripts/package_lambdas.py $(BUCKET) $(ZIPS),ls -l $(ZIPS))
 
-demo: setup-dev setup-aws setup-model $(ZIPS) ## the whole pipeline, offline (ONCE=1, DATA=, PARAMETERS=, PORT=)
-	@$(BIN)/python -m demo --port $(PORT) $(if $(DATA),--data $(DATA)) $(if $(ONCE),--once) $(KEY_VALUES)
+demo: setup-dev setup-aws $(if $(filter docker,$(ENGINE)),,setup-model) $(ZIPS) ## the whole pipeline, offline (ONCE=1, DATA=, PARAMETERS=, PORT=, ENGINE=docker)
+	@LOCAL_CLOUD_ENGINE=$(ENGINE) $(BIN)/python -m demo --port $(PORT) $(if $(DATA),--data $(DATA)) $(if $(ONCE),--once) $(KEY_VALUES)
 
 train-local: setup-model ## train by itself, in a folder shaped like /opt/ml (ML=, HYPERPARAMETERS=)
 	@$(BIN)/python scripts/container.py train $(LOCAL_OPTIONS) $(if $(HYPERPARAMETERS),--hyperparameters '$(HYPERPARAMETERS)')

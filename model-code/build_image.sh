@@ -20,7 +20,10 @@ digest_of() {
 }
 
 build() {
-  local options=(--provenance=false --sbom=false) # SageMaker refuses image indexes
+  local options=()
+  if [[ "$(docker build --help)" == *--provenance* ]]; then # BuildKit's; the classic builder has none
+    options+=(--provenance=false --sbom=false) # SageMaker refuses image indexes
+  fi
   if [[ -n "${BASE_IMAGE:-}" ]]; then
     options+=(--build-arg "BASE_IMAGE=$BASE_IMAGE")
   fi

@@ -15,7 +15,6 @@ import argparse
 import json
 import mimetypes
 import os
-import shutil
 import subprocess
 import sys
 import urllib.error
@@ -23,6 +22,7 @@ import urllib.request
 from pathlib import Path
 
 import draw_glyphs
+from local_cloud import engines
 from local_cloud.docker_cli.build import BuildError
 from local_cloud.docker_cli.prime import environment_of
 from local_cloud.unpacked import THREADS
@@ -57,17 +57,9 @@ def write(path: Path, value: object) -> None:
     path.write_text(json.dumps(value, indent=2) + "\n")
 
 
-def docker_answers() -> bool:
-    """Say whether a Docker engine is there."""
-    docker = shutil.which("docker")
-    if docker is None:
-        return False
-    return subprocess.run([docker, "info"], capture_output=True).returncode == 0
-
-
 def run(program: str, ml: Path, port: int, engine: str) -> int:
     """Run `train` or `serve` on the folder until it ends; return its exit status."""
-    if engine == "docker":
+    if engine == engines.DOCKER:
         return run_docker(program, ml, port)
     build_arguments = {"TORCH_INDEX_URL": os.environ.get("TORCH_INDEX_URL", "")}
     environment = environment_of(MODEL_CODE / "Dockerfile", program, build_arguments)
@@ -84,8 +76,8 @@ def run(program: str, ml: Path, port: int, engine: str) -> int:
 def run_docker(program: str, ml: Path, port: int) -> int:
     """Build the target and run it as SageMaker does, with the folder at /opt/ml."""
     tag = f"{IMAGE}:{program}"
-    index = os.environ.get("TORCH_INDEX_URL", "")
-    arguments = ["--build-arg", f"TORCH_INDEX_URL={index}"] if program == "train" else []
+    given = {name: os.environ.get(name) for name in ("BASE_IMAGE", "TORCH_INDEX_URL")}
+    arguments = [f"--build-arg={name}={value}" for name, value in given.items() if value]
     build = ["docker", "build", "--target", program, "--tag", tag, *arguments, str(MODEL_CODE)]
     subprocess.run(build, check=True)
     publish = ["--publish", f"127.0.0.1:{port}:{SERVED_PORT}"] if program == "serve" else []
@@ -117,7 +109,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("image", type=Path, nargs="?")
     parser.add_argument("--ml", type=Path, default=ROOT / "build/ml")
     parser.add_argument("--port", type=int, default=SERVED_PORT)
-    parser.add_argument("--engine", choices=["process", "docker"])
+    parser.add_argument("--engine", choices=[engines.PROCESS, engines.DOCKER])
     parser.add_argument("--hyperparameters", default="{}", help="a JSON object")
     return parser.parse_args()
 
@@ -134,7 +126,7 @@ def act(options: argparse.Namespace) -> int:
         lay_out(ml, options.hyperparameters)
     elif not (ml / "model/model.onnx").is_file():
         raise Refused(f"{ml}/model holds no model.onnx; run `make train-local` first")
-    engine = options.engine or ("docker" if docker_answers() else "process")
+    engine = options.engine or (engines.DOCKER if engines.docker_answers() else engines.PROCESS)
     print(f"{options.program} on {ml} ({engine} engine)", flush=True)
     return run(options.program, ml, options.port, engine)
 

@@ -1,6 +1,7 @@
 """Run the demo: `make demo`, or `python -m demo [--port N] [--data PATH] [--once] [Key=Value …]`.
 
-`Key=Value` sets a parameter of stack 2: a gate's limit, the hyperparameters.
+`Key=Value` sets a parameter of stack 2: a gate's limit, the hyperparameters. The variables
+LOCAL_CLOUD_ENGINE, BASE_IMAGE and TORCH_INDEX_URL say how images are built.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pathlib import Path
 from types import FrameType
 
 from botocore.exceptions import BotoCoreError, ClientError
+from local_cloud.engines import NoEngine
 from local_cloud.launcher import LocalCloudError, RunningCloud
 from rich.console import Console
 from stacks import StackError, key_values
@@ -27,6 +29,7 @@ FAILURES = (
     StepFailed,
     StackError,
     LocalCloudError,
+    NoEngine,
     GitError,
     DataError,
     BotoCoreError,

@@ -251,8 +251,10 @@ class Story:
             "RepositoryBranch": BRANCH,
             "ApiAuthorization": self.api_authorization,
         }
-        if index := os.environ.get("TORCH_INDEX_URL"):
-            fixed["TorchIndexUrl"] = index  # the build then finds what `make setup` installed
+        # The build then takes what `make setup` or the reader has made.
+        for name, variable in (("TorchIndexUrl", "TORCH_INDEX_URL"), ("BaseImage", "BASE_IMAGE")):
+            if value := os.environ.get(variable):
+                fixed[name] = value
         if taken := sorted(fixed.keys() & self.parameters.keys()):
             raise StepFailed(f"the demo sets {', '.join(taken)} itself; leave it out of PARAMETERS")
         return {

@@ -12,6 +12,7 @@ import re
 import shutil
 import tempfile
 import urllib.request
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -39,11 +40,20 @@ MANIFEST_TYPES = [
 ]
 
 
-def unpack(uri: str, credentials: dict[str, str], region: str) -> UnpackedImage:
-    """Fetch an image of the local ECR as a role and unpack it once per digest.
+@dataclass(frozen=True)
+class Located:
+    """An image that a role may pull: where it is, and a URL for each of its blobs."""
+
+    repository: str
+    digest: str
+    blobs: list[tuple[str, str]] = field(repr=False)  # digest and URL: configuration, then layers
+
+
+def locate(uri: str, credentials: dict[str, str], region: str) -> Located:
+    """Look an image of the local ECR up as a role that pulls it; raises ImageError.
 
     `uri` is `<account>.dkr.ecr.<region>.amazonaws.com/<repository>@sha256:…` (or `:tag`);
-    `credentials` are boto3 client arguments. Raises ImageError.
+    `credentials` are boto3 client arguments.
     """
     parsed = URI.fullmatch(uri)
     if parsed is None:
@@ -57,9 +67,15 @@ def unpack(uri: str, credentials: dict[str, str], region: str) -> UnpackedImage:
         urls = _download_urls(ecr, uri, repository, blobs)
     except ClientError as error:
         raise ImageError(f"cannot pull {uri}: {error.response['Error']['Message']}") from error
-    folder = state.folder("images") / digest.replace(":", "-")
+    return Located(repository, digest, [(blob, urls[blob]) for blob in blobs])
+
+
+def unpack(uri: str, credentials: dict[str, str], region: str) -> UnpackedImage:
+    """Fetch an image of the local ECR as a role and unpack it once per digest; see `locate`."""
+    found = locate(uri, credentials, region)
+    folder = state.folder("images") / found.digest.replace(":", "-")
     if not folder.exists():
-        _unpack_into(folder, [_download(blob, urls[blob]) for blob in blobs])
+        _unpack_into(folder, [_download(blob, url) for blob, url in found.blobs])
     return read_unpacked(folder)
 
 

@@ -19,13 +19,16 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
+from local_cloud import engines
+
 SCRIPTS = Path(__file__).resolve().parent.parent
 REGION = "us-east-1"
 ACCOUNT = "000000000000"
 HOST = "127.0.0.1"
 KEPT_VARIABLES = ("PATH", "LANG", "LC_ALL", "TMPDIR", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
-# The docker front end installs requirements as the user's pip would; LOCAL_CLOUD_ are our settings.
-KEPT_PREFIXES = ("PIP_", "LOCAL_CLOUD_")
+# Requirements are installed as the user's pip would, by the engine that the user's docker would
+# choose; LOCAL_CLOUD_ are our settings.
+KEPT_PREFIXES = ("PIP_", "DOCKER_HOST", "LOCAL_CLOUD_")
 
 
 class LocalCloudError(RuntimeError):
@@ -85,8 +88,11 @@ class RunningCloud:
         self.stop()
 
     def start(self, timeout_s: float = 60) -> None:
-        """Start the server and return once it answers."""
+        """Start the server and return once it answers; NoEngine without the engine asked for."""
         self.refuse_a_taken_port()
+        if engines.chosen() == engines.DOCKER:
+            engines.require_docker()
+            engines.sweep(self.state)
         self.state.mkdir(parents=True, exist_ok=True)
         environment = scrubbed_environment(self.state) | {
             "AWS_ACCESS_KEY_ID": self.access_key,
@@ -118,6 +124,8 @@ class RunningCloud:
             process.wait()
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)  # what it started and did not end itself
+        if engines.chosen() == engines.DOCKER:
+            engines.sweep(self.state)
 
     def client(self, service: str, **options: Any) -> Any:
         """Return a boto3 client with the administrator's credentials of this local cloud."""

@@ -19,7 +19,6 @@ from urllib.parse import unquote
 
 from local_cloud import seams
 from local_cloud.errors import ApiError
-from local_cloud.launcher import HOST
 from local_cloud.sagemaker.arns import ENDPOINT, Place
 from local_cloud.sagemaker.fleet import NotServing, Traffic, UnknownVariant
 from local_cloud.sagemaker.invocation_metrics import NO_ANSWER, InvocationMetrics
@@ -180,7 +179,7 @@ def _check_size(body: bytes, limit: int) -> None:
 def _ask(server: ModelServer, headers: dict, body: bytes) -> Answer:
     """Post to the container; ModelError with status 0 if it does not answer within 60 s."""
     sent = {name: headers[name] for name in PASSED_ON if name in headers}
-    connection = http.client.HTTPConnection(HOST, server.port, timeout=TIMEOUT_S)
+    connection = http.client.HTTPConnection(*server.address, timeout=TIMEOUT_S)
     try:
         connection.request("POST", "/invocations", body, sent)
         answer = connection.getresponse()

@@ -15,12 +15,13 @@ from container_process import MODEL_CODE, ROOT
 REPOSITORY = "123456789012.dkr.ecr.us-east-1.amazonaws.com/ethnicity-pred-ecr-kmm"
 COMMIT = "0a1b2c3d4e5f60718293a4b5c6d7e8f901234567"
 RECORD = """#!/usr/bin/env bash
-echo "$(basename "$0") $*" >>"$CALLS"
+[[ "$*" == *--help* ]] || echo "$(basename "$0") $*" >>"$CALLS"
 """
 DOCKER = (
     RECORD
     + """
 case "$1" in
+  build) [[ "$2" != --help || -z "$BUILDKIT" ]] || echo "--provenance string" ;;
   login) grep -q secret || exit 1 ;;
   run) exit "${TESTS_EXIT:-0}" ;;
   push) echo "${2##*:}" >>"$PUSHED" ;;
@@ -62,6 +63,7 @@ class Build:
         environ = {
             "PATH": f"{self.folder / 'bin'}:{os.environ['PATH']}",
             "CALLS": str(record),
+            "BUILDKIT": "yes",
             "PUSHED": str(self.folder / "pushed"),
             "ECR_REPOSITORY_URI": REPOSITORY,
             "CODEBUILD_RESOLVED_SOURCE_VERSION": COMMIT,
@@ -111,6 +113,11 @@ def test_images_are_plain_manifests_and_the_tests_have_no_network(build: Build):
         assert "--provenance=false --sbom=false" in call
         assert "--build-arg" not in call
     assert "--network none" in build.docker("run")[0]
+
+
+def test_a_docker_without_buildkit_is_not_given_its_options(build: Build):
+    assert build.run(BUILDKIT="").returncode == 0
+    assert [call for call in build.docker("build") if "--provenance" in call] == []
 
 
 def test_build_arguments_are_passed_where_they_are_given(build: Build):

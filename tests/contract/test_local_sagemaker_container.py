@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from local_cloud.sagemaker.container import KILLED, WARDEN, Container
+from local_cloud.sagemaker.container import KILLED, WARDEN, Container, ProcessContainer
 from local_cloud.sagemaker.log_stream import LogFollower
 
 ENVIRONMENT = {"PATH": os.environ["PATH"]}
@@ -18,7 +18,7 @@ PATIENCE_S = 10.0
 
 
 def start(tmp_path: Path, script: str) -> Container:
-    return Container(["sh", "-c", script], ENVIRONMENT, tmp_path, tmp_path / "log.txt")
+    return ProcessContainer(["sh", "-c", script], ENVIRONMENT, tmp_path, tmp_path / "log.txt")
 
 
 def alive(pid: int) -> bool:
@@ -62,7 +62,7 @@ def test_a_signal_is_told_as_containers_tell_it(tmp_path):
 def test_a_program_that_cannot_be_executed_says_so(tmp_path, name, code, said):
     (tmp_path / "plain").write_text("not executable")
     program = str(tmp_path / name) if name == "plain" else name
-    container = Container([program], ENVIRONMENT, tmp_path, tmp_path / "log.txt")
+    container = ProcessContainer([program], ENVIRONMENT, tmp_path, tmp_path / "log.txt")
     assert container.wait(PATIENCE_S) == code
     assert said in (tmp_path / "log.txt").read_text()
 

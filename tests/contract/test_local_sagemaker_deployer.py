@@ -158,7 +158,8 @@ class FakeEngine:
     def start(self, image, program):
         if isinstance(self.error, ExecError):
             raise self.error
-        return SimpleNamespace(poll=lambda: None, stop=lambda grace_s: 0)
+        address = ("127.0.0.1", program.port)
+        return SimpleNamespace(poll=lambda: None, stop=lambda grace_s: 0, address=address)
 
 
 def model_server(tmp_path, monkeypatch, error: Exception | None = None) -> ModelServer:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from local_cloud import identity, state
+from local_cloud import engines, identity, state
 from local_cloud.docker_cli import environments
 from local_cloud.docker_cli.__main__ import ROOT_VARIABLE
 
@@ -72,6 +72,19 @@ class Machine:
         """
         if not AWS_CLI.exists():
             raise MachineError(f"the AWS CLI is missing from {AWS_CLI}; run `make setup`")
+        docker = self.programs / "docker"
+        if privileged and engines.chosen() == engines.DOCKER:
+            docker.write_text(engines.build_program(identity.endpoint_url()))
+        else:
+            docker.write_text(self._front_end(privileged))
+        docker.chmod(0o755)
+        (self.programs / "aws").symlink_to(AWS_CLI)
+        plain_python = Path(getattr(sys, "_base_executable", sys.executable))
+        for name in ("python", "python3"):
+            (self.programs / name).symlink_to(plain_python)
+
+    def _front_end(self, privileged: bool) -> str:
+        """Write the offline docker, without a daemon's folder where the build has no daemon."""
         variables = {
             "PYTHONPATH": str(SCRIPTS),
             "PYTHONDONTWRITEBYTECODE": "1",
@@ -80,15 +93,7 @@ class Machine:
         }
         settings = " ".join(f"{name}={shlex.quote(value)}" for name, value in variables.items())
         python = shlex.quote(sys.executable)
-        docker = self.programs / "docker"
-        docker.write_text(
-            f'#!/bin/sh\nexec env {settings} {python} -m local_cloud.docker_cli "$@"\n'
-        )
-        docker.chmod(0o755)
-        (self.programs / "aws").symlink_to(AWS_CLI)
-        plain_python = Path(getattr(sys, "_base_executable", sys.executable))
-        for name in ("python", "python3"):
-            (self.programs / name).symlink_to(plain_python)
+        return f'#!/bin/sh\nexec env {settings} {python} -m local_cloud.docker_cli "$@"\n'
 
 
 def variables(

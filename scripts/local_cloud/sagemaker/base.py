@@ -6,10 +6,11 @@ import threading
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
-from local_cloud import seams
+from local_cloud import engines, seams
 from local_cloud.errors import ApiError
 from local_cloud.sagemaker import permissions
 from local_cloud.sagemaker.arns import Place
+from local_cloud.sagemaker.docker_engine import DockerEngine
 from local_cloud.sagemaker.engine import Engine, ProcessEngine
 from local_cloud.sagemaker.honoured import refuse_the_rest
 from local_cloud.sagemaker.refusals import NotEmulated, Refused
@@ -26,7 +27,8 @@ class SageMakerBase(JsonService):
 
     def __init__(self) -> None:
         super().__init__()
-        self.engine: Engine = ProcessEngine()
+        with_docker = engines.chosen() == engines.DOCKER
+        self.engine: Engine = DockerEngine() if with_docker else ProcessEngine()
         self.tags: dict[str, Tags] = {}  # by the ARN of what exists
         self.lock = threading.RLock()
 

@@ -52,8 +52,10 @@ def input_data_config(channels: list[dict[str, Any]]) -> dict[str, dict[str, str
     }
 
 
-def resource_config(host: str, hosts: list[str], instance_type: str) -> dict[str, Any]:
-    """Return /opt/ml/input/config/resourceconfig.json; every host shares the loopback."""
+def resource_config(
+    host: str, hosts: list[str], instance_type: str, interface: str
+) -> dict[str, Any]:
+    """Return /opt/ml/input/config/resourceconfig.json; the interface joins the hosts."""
     group = "homogeneousCluster"
     return {
         "current_host": host,
@@ -63,7 +65,7 @@ def resource_config(host: str, hosts: list[str], instance_type: str) -> dict[str
         "instance_groups": [
             {"instance_group_name": group, "instance_type": instance_type, "hosts": hosts}
         ],
-        "network_interface_name": "lo",
+        "network_interface_name": interface,
     }
 
 

@@ -1,4 +1,7 @@
-"""Containers of the process engine: programs under a warden, ended as `docker stop` would."""
+"""What every engine's containers have in common, and those of the process engine.
+
+A container of the process engine is a program under a warden, ended as `docker stop` would.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,9 @@ import subprocess
 import sys
 import threading
 import time
+from abc import ABC, abstractmethod
 from pathlib import Path
+from typing import Any
 
 KILLED = 128 + signal.SIGKILL
 WARDEN = Path(__file__).with_name("warden.py")
@@ -20,18 +25,66 @@ _running: set[Container] = set()
 _lock = threading.Lock()
 
 
-class Container:
-    """One program in a process group of its own, its output in a log file."""
+class Container(ABC):
+    """One program that runs by itself, its output in a log file."""
 
-    def __init__(self, argv: list[str], env: dict[str, str], cwd: Path, log: Path) -> None:
+    def __init__(self, process: subprocess.Popen[Any], log: Path) -> None:
         self.log = log
+        self.address = ("", 0)  # host and port at which it answers, if it serves
+        self._process = process  # ends when the program does
         self._exit_code: int | None = None
         self._reading = threading.Lock()
+        with _lock:
+            _running.add(self)
+
+    @abstractmethod
+    def terminate(self) -> None:
+        """Send SIGTERM to the program."""
+
+    @abstractmethod
+    def kill(self) -> None:
+        """End the program and everything that it started."""
+
+    @abstractmethod
+    def _clear_away(self) -> int:
+        """Free what the ended program used; return its exit code."""
+
+    def poll(self) -> int | None:
+        """Return the program's exit code (128 + n for a signal), None while it runs."""
+        if self._exit_code is None and self._process.poll() is not None:
+            self._collect()
+        return self._exit_code
+
+    def wait(self, timeout_s: float) -> int | None:
+        """Wait for the program's end; None if it still runs after the timeout."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(timeout_s)
+        return self.poll()
+
+    def stop(self, grace_s: float) -> int:
+        """Send SIGTERM, wait, send SIGKILL; return the exit code."""
+        self.terminate()
+        if self.wait(grace_s) is None:
+            self.kill()
+        return self.poll() or 0
+
+    def _collect(self) -> None:
+        with self._reading:
+            if self._exit_code is None:
+                self._exit_code = self._clear_away()
+        with _lock:
+            _running.discard(self)
+
+
+class ProcessContainer(Container):
+    """A program in a process group of its own, under a warden."""
+
+    def __init__(self, argv: list[str], env: dict[str, str], cwd: Path, log: Path) -> None:
         self._status, theirs = os.pipe()
         log.parent.mkdir(parents=True, exist_ok=True)
         try:
             with log.open("ab") as output:
-                self._process = subprocess.Popen(
+                process = subprocess.Popen(
                     [sys.executable, "-I", "-S", str(WARDEN), str(theirs), *argv],
                     env=env,
                     cwd=cwd,
@@ -46,20 +99,7 @@ class Container:
             raise
         finally:
             os.close(theirs)
-        with _lock:
-            _running.add(self)
-
-    def poll(self) -> int | None:
-        """Return the program's exit code (128 + n for a signal), None while it runs."""
-        if self._exit_code is None and self._process.poll() is not None:
-            self._collect()
-        return self._exit_code
-
-    def wait(self, timeout_s: float) -> int | None:
-        """Wait for the program's end; None if it still runs after the timeout."""
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(timeout_s)
-        return self.poll()
+        super().__init__(process, log)
 
     def terminate(self) -> None:
         """Send SIGTERM to the program."""
@@ -75,24 +115,12 @@ class Container:
             self._process.wait()
             self._collect()
 
-    def stop(self, grace_s: float) -> int:
-        """Send SIGTERM, wait, send SIGKILL; return the exit code."""
-        self.terminate()
-        if self.wait(grace_s) is None:
-            self.kill()
-        return self.poll() or 0
-
-    def _collect(self) -> None:
-        with self._reading:
-            if self._exit_code is not None:
-                return
-            reported = os.read(self._status, 16)
-            os.close(self._status)
-            if self._process.stdin:
-                self._process.stdin.close()
-            self._exit_code = int(reported) if reported else KILLED
-        with _lock:
-            _running.discard(self)
+    def _clear_away(self) -> int:
+        reported = os.read(self._status, 16)
+        os.close(self._status)
+        if self._process.stdin:
+            self._process.stdin.close()
+        return int(reported) if reported else KILLED
 
 
 def stop_all(grace_s: float = AT_EXIT_GRACE_S) -> None:

@@ -1,7 +1,6 @@
-"""Where a container's program runs. `process` starts it as it is, on this machine.
+"""Where a container's program runs: what an engine is, and the one that needs no Docker.
 
-A second engine, `docker`, needs the same two methods: `pull` as the role, and `start` with /opt/ml
-mounted from `ml_root`; all else in this package is the same for both.
+`docker_engine` is the other one; all else in this package is the same for both.
 """
 
 from __future__ import annotations
@@ -16,7 +15,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from local_cloud import images, state
-from local_cloud.sagemaker.container import Container
+from local_cloud.launcher import HOST
+from local_cloud.sagemaker.container import Container, ProcessContainer
 from local_cloud.sagemaker.role_session import RoleSession
 
 
@@ -34,10 +34,11 @@ class ExecError(RuntimeError):
 
 @dataclass(frozen=True)
 class Host:
-    """One of several hosts of a training job: its name, and all of their names in order."""
+    """A host of a training job: its name, all hosts' names in order, and the job's name."""
 
     name: str
     hosts: tuple[str, ...]
+    job: str
 
 
 @dataclass(frozen=True)
@@ -48,23 +49,35 @@ class Program:
     ml_root: Path
     environment: Mapping[str, str]
     log: Path
-    host: Host | None = None
+    host: Host | None = None  # of a training job
+    port: int | None = None  # of this machine, for a program that serves
+    isolated: bool = False  # EnableNetworkIsolation
 
 
 class Engine(Protocol):
     """Pulls images and runs their programs."""
+
+    @property
+    def network_interface(self) -> str:
+        """By which the hosts of a training job reach each other."""
+        ...
 
     def pull(self, image_uri: str, session: RoleSession) -> Any:
         """Fetch an image as the role; PullError says why it cannot be had."""
         ...
 
     def start(self, image: Any, program: Program) -> Container:
-        """Start a program of the image; ExecError if it has no such program."""
+        """Start a program of the image, its `address` set if it serves.
+
+        ExecError if the image has no such program, EngineError if this machine cannot run it.
+        """
         ...
 
 
 class ProcessEngine:
     """Runs an image's files in its cached Python environment, without any container runtime."""
+
+    network_interface = "lo"
 
     def pull(self, image_uri: str, session: RoleSession) -> Any:
         """Fetch and unpack an image as the role."""
@@ -82,7 +95,11 @@ class ProcessEngine:
         if program.host and len(program.host.hosts) > 1:
             argv = _named_host(program.host, program.ml_root) + argv
         environment = {"HOME": str(program.ml_root), **env, **program.environment}
-        return Container(argv, environment, cwd, program.log)
+        if program.port:
+            environment["SAGEMAKER_BIND_TO_PORT"] = str(program.port)
+        container = ProcessContainer(argv, environment, cwd, program.log)
+        container.address = (HOST, program.port or 0)
+        return container
 
 
 def _named_host(host: Host, ml_root: Path) -> list[str]:

@@ -16,7 +16,7 @@ from local_cloud.background import spawn
 from local_cloud.launcher import HOST, free_port
 from local_cloud.sagemaker import storage
 from local_cloud.sagemaker.container import Container
-from local_cloud.sagemaker.engine import Engine, ExecError, Program, PullError
+from local_cloud.sagemaker.engine import Engine, EngineError, ExecError, Program, PullError
 from local_cloud.sagemaker.hosting_rules import DEFAULT_HEALTH_TIMEOUT_S
 from local_cloud.sagemaker.log_stream import LogFollower, LogGroup
 from local_cloud.sagemaker.role_session import RoleSession
@@ -59,6 +59,11 @@ class Variant:
         limit: int | None = self.definition.get("ServerlessConfig", {}).get("MaxConcurrency")
         return limit
 
+    @property
+    def isolated(self) -> bool:
+        """Whether the container is kept off every network."""
+        return bool(self.model.get("EnableNetworkIsolation", False))
+
 
 class ModelServer:
     """The container behind one variant of one fleet."""
@@ -82,6 +87,11 @@ class ModelServer:
         self._restarting = threading.Lock()
         self._idle = threading.Condition()
         self._in_flight = 0
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port of the program that runs now."""
+        return self._container.address if self._container else (HOST, self.port)
 
     def start(self) -> None:
         """Pull, unpack, run and wait until /ping answers 200; Unhealthy says why it does not."""
@@ -140,21 +150,26 @@ class ModelServer:
             self._follower.finish()
 
     def _run(self) -> None:
-        program = Program(["serve"], self.ml_root, self._environment(), self.log)
+        program = Program(
+            ["serve"],
+            self.ml_root,
+            self._environment(),
+            self.log,
+            port=self.port,
+            isolated=self.variant.isolated,
+        )
         try:
             self._container = self.engine.start(self._image, program)
-        except ExecError as error:
+        except (ExecError, EngineError) as error:
             with self.log.open("a") as log:
                 log.write(f"{error}\n")
 
     def _environment(self) -> dict[str, str]:
         region = self.session.region
         place = {"AWS_REGION": region, "AWS_DEFAULT_REGION": region}
-        isolated = self.variant.model.get("EnableNetworkIsolation", False)
         return {
-            **(place if isolated else self.session.environment()),
+            **(place if self.variant.isolated else self.session.environment()),
             **self.variant.model["PrimaryContainer"].get("Environment", {}),
-            "SAGEMAKER_BIND_TO_PORT": str(self.port),
         }
 
     def _await_health(self) -> None:
@@ -174,7 +189,7 @@ class ModelServer:
         )
 
     def _ping(self) -> bool:
-        connection = http.client.HTTPConnection(HOST, self.port, timeout=PING_TIMEOUT_S)
+        connection = http.client.HTTPConnection(*self.address, timeout=PING_TIMEOUT_S)
         try:
             connection.request("GET", "/ping")
             return connection.getresponse().status == http.client.OK

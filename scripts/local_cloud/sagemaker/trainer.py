@@ -48,7 +48,11 @@ class Trainer:
         self._stop = threading.Event()
         names = channels.host_names(job.request["ResourceConfig"]["InstanceCount"])
         folder = state.folder("sagemaker", "training", job.name)
-        self.hosts = [TrainingHost(number, names, folder) for number in range(len(names))]
+        self.hosts = [TrainingHost(job.name, n, names, folder) for n in range(len(names))]
+
+    @property
+    def _isolated(self) -> bool:
+        return bool(self.job.request.get("EnableNetworkIsolation", False))
 
     def stop(self) -> None:
         """End the job that became Stopping: SIGTERM, 120 s, SIGKILL; what it saved is kept."""
@@ -79,7 +83,8 @@ class Trainer:
         if not self.job.proceed("Training", time.time()):
             return "Stopped"
         for host in self.hosts:
-            host.start(self.engine, image, self._environment(), self._reader(host))
+            environment, read = self._environment(), self._reader(host)
+            host.start(self.engine, image, environment, self._isolated, read)
         ending = self._watch()
         self.job.enter("Uploading", time.time())
         self._upload()
@@ -90,7 +95,7 @@ class Trainer:
         s3 = self.session.client("s3")
         try:
             for host in self.hosts:
-                host.configure(request)
+                host.configure(request, self.engine.network_interface)
                 for channel in request.get("InputDataConfig", []):
                     host.download(s3, channel)
                 if config := request.get("CheckpointConfig"):
@@ -107,10 +112,9 @@ class Trainer:
 
     def _environment(self) -> dict[str, str]:
         region = self.session.region
-        isolated = self.job.request.get("EnableNetworkIsolation", False)
         place = {"AWS_REGION": region, "AWS_DEFAULT_REGION": region}
         return {
-            **(place if isolated else self.session.environment()),
+            **(place if self._isolated else self.session.environment()),
             "TRAINING_JOB_NAME": self.job.name,
             "TRAINING_JOB_ARN": self.job.arn,
             **self.job.request.get("Environment", {}),

@@ -21,7 +21,8 @@ CHECKPOINTS = "/opt/ml/checkpoints"
 class TrainingHost:
     """Prepared, started and ended by the job's trainer."""
 
-    def __init__(self, number: int, names: list[str], folder: Path) -> None:
+    def __init__(self, job: str, number: int, names: list[str], folder: Path) -> None:
+        self.job = job
         self.number = number
         self.names = names
         self.name = names[number]
@@ -34,16 +35,17 @@ class TrainingHost:
         self._follower: LogFollower | None = None
         self._checkpoints: storage.Mirror | None = None
 
-    def configure(self, request: dict[str, Any]) -> None:
+    def configure(self, request: dict[str, Any], interface: str) -> None:
         """Make the folders and the configuration files that a container finds."""
         config = self.ml_root / "input" / "config"
         for folder in (config, self.ml_root / "input" / "data", self.model, self.output_data):
             folder.mkdir(parents=True, exist_ok=True)
         instance_type = request["ResourceConfig"]["InstanceType"]
+        resources = channels.resource_config(self.name, self.names, instance_type, interface)
         files = {
             "hyperparameters": request.get("HyperParameters", {}),
             "inputdataconfig": channels.input_data_config(request.get("InputDataConfig", [])),
-            "resourceconfig": channels.resource_config(self.name, self.names, instance_type),
+            "resourceconfig": resources,
         }
         for name, content in files.items():
             (config / f"{name}.json").write_text(json.dumps(content))
@@ -73,13 +75,20 @@ class TrainingHost:
             self._checkpoints.send(s3)
 
     def start(
-        self, engine: Engine, image: Any, environment: dict[str, str], on_lines: OnLines
+        self,
+        engine: Engine,
+        image: Any,
+        environment: dict[str, str],
+        isolated: bool,
+        on_lines: OnLines,
     ) -> None:
         """Start `train`; an image without it ends with code 127 or 126, as in a shell."""
         self.log.parent.mkdir(parents=True, exist_ok=True)
         self._follower = LogFollower(self.log, on_lines)
-        named = Host(self.name, tuple(self.names))
-        program = Program(["train"], self.ml_root, environment, self.log, named)
+        named = Host(self.name, tuple(self.names), self.job)
+        program = Program(
+            ["train"], self.ml_root, environment, self.log, host=named, isolated=isolated
+        )
         try:
             self._container = engine.start(image, program)
         except ExecError as error:
