@@ -31,6 +31,8 @@ ROOT = Path(__file__).resolve().parent.parent
 MODEL_CODE = ROOT / "model-code"
 IMAGE = "ethnicity-prediction"
 SERVED_PORT = 8080  # SageMaker's own
+CACHE = "sagemaker/warmpoolcache"  # of /opt/ml, as on an instance that SageMaker keeps warm
+CACHE_VARIABLE = "SAGEMAKER_MANAGED_WARMPOOL_CACHE_DIRECTORY"
 
 
 class Refused(RuntimeError):
@@ -67,6 +69,7 @@ def run(program: str, ml: Path, port: int, engine: str) -> int:
         "PATH": os.pathsep.join([str(environment / "bin"), os.environ["PATH"]]),
         "ML_ROOT": str(ml),
         "SAGEMAKER_BIND_TO_PORT": str(port),
+        CACHE_VARIABLE: str(ml / CACHE),
         "PYTHONUNBUFFERED": "1",
         "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", str(THREADS)),
     }
@@ -81,7 +84,7 @@ def run_docker(program: str, ml: Path, port: int) -> int:
     build = ["docker", "build", "--target", program, "--tag", tag, *arguments, str(MODEL_CODE)]
     subprocess.run(build, check=True)
     publish = ["--publish", f"127.0.0.1:{port}:{SERVED_PORT}"] if program == "serve" else []
-    mount = ["--volume", f"{ml}:/opt/ml"]
+    mount = ["--volume", f"{ml}:/opt/ml", "--env", f"{CACHE_VARIABLE}=/opt/ml/{CACHE}"]
     return subprocess.run(["docker", "run", "--rm", *mount, *publish, tag, program]).returncode
 
 

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from . import checkpoint, config, export, images
+from . import cache, checkpoint, config, export, images
+from .channel import Dataset
 from .convert import to_onnx
-from .data import Dataset, read_channel
 from .errors import MalformedError
 from .fit import Fit, Part
 from .hosts import Group, read_group
@@ -74,14 +74,14 @@ def _network(material: Material, given: config.Hyperparameters) -> Network:
 
 
 def _material(paths: Paths, given: config.Hyperparameters, spec: images.InputSpec) -> Material:
-    data = read_channel(paths.channel("train"), spec)
+    data = cache.read(paths.channel("train"), spec, paths.cache)
     labels = labels_of(data.values, read_naming(paths.channel("train")))
     if len(labels.values) < 2:
         raise MalformedError(f"the training data has one label only: {labels.names[0]}")
     codes = data.codes(labels.values)
     log.info("read channel=train rows=%d labels=%s", len(codes), ",".join(labels.names))
     if paths.channel("validation").is_dir():
-        other = read_channel(paths.channel("validation"), spec)
+        other = cache.read(paths.channel("validation"), spec, paths.cache)
         log.info("read channel=validation rows=%d", len(other.values))
         return _with_validation(data, codes, other, labels)
     rng = np.random.default_rng(given.seed)

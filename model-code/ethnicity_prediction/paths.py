@@ -8,10 +8,12 @@ from pathlib import Path
 @dataclass(frozen=True)
 class Paths:
     root: Path
+    cache: Path | None = None  # outlives the job where SageMaker keeps its instances warm
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> "Paths":
-        return cls(Path(environ.get("ML_ROOT") or "/opt/ml"))
+        cache = environ.get("SAGEMAKER_MANAGED_WARMPOOL_CACHE_DIRECTORY")
+        return cls(Path(environ.get("ML_ROOT") or "/opt/ml"), Path(cache) if cache else None)
 
     @property
     def config(self) -> Path:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from ethnicity_prediction.data import PIXELS, parse_pixels, parse_row, read_channel
+from ethnicity_prediction.channel import ROWS_AT_ONCE, channel_digest, read_channel
+from ethnicity_prediction.data import PIXELS, parse_pixels, parse_row, parse_rows
 from ethnicity_prediction.errors import MalformedError, OutOfRangeError
 from ethnicity_prediction.images import InputSpec
 from hypothesis import given
@@ -24,6 +25,17 @@ def text(values, separator=" "):
 @given(pixel_lists, st.sampled_from([" ", ",", "  ", ", "]))
 def test_written_pixels_are_read_back(values, separator):
     assert parse_pixels(text(values, separator)).tolist() == values
+
+
+@given(st.lists(pixel_lists, min_size=2, max_size=5), st.sampled_from([" ", ",", "  "]))
+def test_rows_parsed_together_are_the_rows(rows, separator):
+    assert parse_rows([text(row, separator) for row in rows]).tolist() == rows
+
+
+def test_a_row_does_not_owe_a_pixel_to_its_neighbour():
+    rows = [text([7] * count) for count in (PIXELS, PIXELS + 1, PIXELS - 1, PIXELS)]
+    with pytest.raises(MalformedError, match=f"{PIXELS + 1} pixels, not 2304"):
+        parse_rows(rows)
 
 
 @given(pixel_lists, st.integers(0, PIXELS - 1), st.integers(256, 10**6))
@@ -72,6 +84,26 @@ def test_a_pixel_csv_keeps_labels_and_pixels(tmp_path: Path):
     assert data.digest == hashlib.sha256((tmp_path / "train.csv").read_bytes()).hexdigest()
 
 
+def test_ages_and_genders_are_kept_where_the_data_tells_them(tmp_path: Path):
+    pixels = " ".join(["9"] * PIXELS)
+    (tmp_path / "a.csv").write_text(
+        f"gender,age,ethnicity,pixels\n0,31,x,{pixels}\n, 20-29 ,y,{pixels}\n"
+    )
+    (tmp_path / "b.csv").write_text(f"ethnicity,age,pixels\nz,,{pixels}\n")
+    (tmp_path / "c.csv").write_text("file,label\nc.png,w\n")
+    Image.new("L", (48, 48)).save(tmp_path / "c.png")
+    data = read_channel(tmp_path, SPEC)
+    assert data.values == ["x", "y", "z", "w"]
+    assert data.groups == {"gender": ["0", "", "", ""], "age": ["31", "20-29", "", ""]}
+
+
+def test_the_digest_is_known_without_parsing(tmp_path: Path):
+    write_pixel_csv(tmp_path / "a.csv", draw(2))
+    (tmp_path / "labels.csv").write_text("file,label\nc.png,w\n")
+    Image.new("L", (48, 48)).save(tmp_path / "c.png")
+    assert channel_digest(tmp_path) == read_channel(tmp_path, SPEC).digest
+
+
 def test_columns_may_stand_in_any_order_and_be_quoted(tmp_path: Path):
     pixels = " ".join(["9"] * PIXELS)
     (tmp_path / "a.csv").write_text(
@@ -83,13 +115,15 @@ def test_columns_may_stand_in_any_order_and_be_quoted(tmp_path: Path):
 
 
 def test_a_bad_row_is_named_by_file_and_number(tmp_path: Path):
-    write_pixel_csv(tmp_path / "train.csv", draw(3))
+    number = ROWS_AT_ONCE + 3
+    write_pixel_csv(tmp_path / "train.csv", draw(number))
     good = (tmp_path / "train.csv").read_text().splitlines()
-    fields = good[3].rsplit(",", 1)
+    fields = good[number].rsplit(",", 1)
     (tmp_path / "train.csv").write_text(
-        "\n".join([*good[:3], fields[0] + "," + "300 " + " ".join(["1"] * (PIXELS - 1))])
+        "\n".join([*good[:number], fields[0] + "," + "300 " + " ".join(["1"] * (PIXELS - 1))])
     )
-    with pytest.raises(OutOfRangeError, match=r"train\.csv: row 3: pixel 1 is 300, not in 0-255"):
+    told = rf"train\.csv: row {number}: pixel 1 is 300, not in 0-255"
+    with pytest.raises(OutOfRangeError, match=told):
         read_channel(tmp_path, SPEC)
 
 
@@ -99,7 +133,7 @@ def test_a_bad_row_is_named_by_file_and_number(tmp_path: Path):
         ("", "columns"),
         ("a,b\n1,2\n", "wanted are ethnicity and pixels"),
         ("ethnicity,pixels\n", "no rows"),
-        ("ethnicity,pixels\n1,2,3\n", "row 1 has 3 fields, the header 2"),
+        ("ethnicity,pixels\n1,2,3\n", "row 1: 3 fields, the header has 2"),
         ("ethnicity,pixels\n," + " ".join(["1"] * PIXELS) + "\n", "row 1: the label is empty"),
         ("file,label\n../secret.png,x\n", "row 1: .* lies outside the channel"),
         ("file,label\nnone.png,x\n", "row 1: none.png"),
