@@ -131,7 +131,10 @@ def act(options: argparse.Namespace) -> int:
         raise Refused(f"{ml}/model holds no model.onnx; run `make train-local` first")
     engine = options.engine or (engines.DOCKER if engines.docker_answers() else engines.PROCESS)
     print(f"{options.program} on {ml} ({engine} engine)", flush=True)
-    return run(options.program, ml, options.port, engine)
+    status = run(options.program, ml, options.port, engine)
+    if options.program == "train" and status == 0:
+        print(f"how it went: {ml}/model/report.html")
+    return status
 
 
 def main() -> int:

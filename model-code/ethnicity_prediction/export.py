@@ -1,4 +1,4 @@
-"""The model artifact, written and read side by side: model.onnx + model.json."""
+"""The model artifact, written and read side by side: model.onnx + model.json, and a report."""
 
 import json
 from collections.abc import Mapping
@@ -10,14 +10,19 @@ from .predictor import Predictor
 
 GRAPH_FILE = "model.onnx"
 CARD_FILE = "model.json"
+REPORT_FILE, PAGE_FILE = "report.json", "report.html"  # for people; serving does not read them
 NEEDED = {"name", "version", "labels", "label_values", "sensitive", "image_size", "channels"}
 
 
-def save(folder: Path, graph: bytes, card: Mapping[str, Any]) -> None:
-    """Both files, each whole or not at all; the card last, as the mark of a complete model."""
+def save(
+    folder: Path, graph: bytes, card: Mapping[str, Any], report: Mapping[str, Any], page: str
+) -> None:
+    """All files, each whole or not at all; the card last, as the mark of a complete model."""
     folder.mkdir(parents=True, exist_ok=True)
     write_whole(folder / GRAPH_FILE, graph)
-    write_whole(folder / CARD_FILE, (json.dumps(card, indent=2) + "\n").encode())
+    write_whole(folder / REPORT_FILE, _json(report))
+    write_whole(folder / PAGE_FILE, page.encode())
+    write_whole(folder / CARD_FILE, _json(card))
 
 
 def load(folder: Path, threads: int = 1) -> Predictor:
@@ -33,6 +38,10 @@ def load(folder: Path, threads: int = 1) -> Predictor:
     if missing:
         raise MalformedError(f"{CARD_FILE} lacks {', '.join(sorted(missing))}")
     return Predictor(folder / GRAPH_FILE, card, threads)
+
+
+def _json(value: Mapping[str, Any]) -> bytes:
+    return (json.dumps(value, indent=2) + "\n").encode()
 
 
 def write_whole(path: Path, data: bytes) -> None:
