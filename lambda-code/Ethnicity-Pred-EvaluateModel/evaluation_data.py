@@ -91,9 +91,18 @@ def _cell(cells: Sequence[str], index: int | None) -> str | None:
 def _check_pixels(text: str, where: str) -> None:
     pixels = text.split()
     if not PIXEL_TEXTS.issuperset(pixels):  # costs half of reading each, which "007" alone needs
-        try:
-            bytes(map(int, pixels))
-        except ValueError:
-            raise BadData(f"{where}: a pixel is not a whole number from 0 to 255") from None
+        for number, value in enumerate(pixels, start=1):
+            if not _is_pixel(value):
+                raise BadData(
+                    f"{where}: pixel {number} is {value[:20]!r}, "
+                    "must be a whole number from 0 to 255"
+                )
     if len(pixels) != PIXELS:
         raise BadData(f"{where}: {len(pixels)} pixels, must be {PIXELS}")
+
+
+def _is_pixel(text: str) -> bool:
+    try:
+        return 0 <= int(text) <= 255
+    except ValueError:
+        return False

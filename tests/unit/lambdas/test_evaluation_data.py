@@ -39,9 +39,9 @@ def test_another_header_is_refused_and_its_names_are_shown(header):
     ("pixels", "told"),
     [
         ("7 7 7", "3 pixels, must be 2304"),
-        (PIXELS.replace("7", "300", 1), "from 0 to 255"),
-        (PIXELS.replace("7", "-1", 1), "from 0 to 255"),
-        (PIXELS.replace("7", "0.5", 1), "from 0 to 255"),
+        ("7 7 300 7", "pixel 3 is '300', must be a whole number from 0 to 255"),
+        (PIXELS.replace("7", "-1", 1), "pixel 1 is '-1', must be"),
+        (PIXELS.replace("7", "0.5", 1), "pixel 1 is '0.5', must be"),
         ("", "0 pixels"),
     ],
 )
