@@ -150,16 +150,23 @@ class Story:
         )
 
     def commit(self) -> str:
-        """Copy byo-staging into a clone of the repository, as on the notebook; push; follow."""
+        """Copy byo-staging into a clone of the repository, as on the notebook, and push it."""
         self.step("4b", "Commit the model code")
-        before = self._execution_ids()
+        return self.push(self.stage_code(), "Model code from byo-staging")
+
+    def stage_code(self) -> Path:
+        """Clone the repository and copy byo-staging into the clone, whose folder is returned."""
         clone = self._clone()
         bucket = self.prep["LambdaFunctionsBucket"]
         staged = self.cloud.client("s3").get_object(Bucket=bucket, Key="byo-staging.zip")
         extract(staged["Body"].read(), clone)
-        environment = self.environment
+        return clone
+
+    def push(self, clone: Path, message: str) -> str:
+        """Commit all that the clone holds and push it; return the run that this starts."""
+        before, environment = self._execution_ids(), self.environment
         calls.git(["add", "--all"], clone, environment)
-        calls.git(["commit", "--quiet", "-m", "Model code from byo-staging"], clone, environment)
+        calls.git(["commit", "--quiet", "-m", message], clone, environment)
         calls.git(["push", "--quiet", "origin", f"HEAD:{BRANCH}"], clone, environment)
         commit = calls.git(["rev-parse", "--short", "HEAD"], clone, environment)
         self.say(f"git push {self.prep['RepositoryCloneUrl']} {BRANCH}  [dim]({commit})[/]")

@@ -23,7 +23,6 @@ import pytest
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
-from demo import calls
 from demo.story import ROOT, Story, curl_line
 from local_cloud.launcher import REGION, RunningCloud
 from pipeline_rows import ActionRow
@@ -177,13 +176,9 @@ def test_new_training_data_retrains_with_the_same_image(workshop):
 
 def test_a_further_push_updates_the_endpoint_under_its_name(workshop):
     story, image, before = workshop.story, workshop.image(), workshop.endpoint()
-    known = story._execution_ids()
     clone = story.work / "ethnicity-pred-repo"
     (clone / "model-code/README.md").write_text(f"changed at {time.time()}\n")
-    calls.git(["commit", "--quiet", "-am", "Change"], clone, story.environment)
-    calls.git(["push", "--quiet", "origin", "HEAD:master"], clone, story.environment)
-    (execution,) = story._wait_for_executions({"CloudWatchEvent"}, known)
-    workshop.run(execution)
+    workshop.run(story.push(clone, "Change"))
     after = workshop.endpoint()
     assert workshop.image() != image
     assert after["EndpointName"] == before["EndpointName"]
