@@ -25,6 +25,7 @@ GATE = "contract/lambdas/test_lambda_full_test.py"
 PROXY = "contract/lambdas/test_lambda_proxy.py"
 BUILD = "contract/test_container_build.py"
 WHOLE = "offline/test_pipeline.py"
+ENDINGS = "offline/endings/test_endings.py"
 LAB = "offline/test_notebooks.py"
 CLEAN_UP = "offline/test_clean_up.py"
 
@@ -92,11 +93,12 @@ PROMISES = {
         f"{SECURITY}::test_data_models_and_their_key_outlive_the_stack",
     ],
     "19 build, train, deploy to target environments": [
-        f"{STAGES}::test_stages_and_actions_are_those_of_the_design"
+        f"{STAGES}::test_stages_and_actions_are_those_of_the_design",
+        f"{ENDINGS}::test_production_is_untouched_before_the_first_approval",
     ],
     "20 the first run errs, as expected": [
         f"{WHOLE}::test_the_first_run_fails_at_source_in_aws_words",
-        f"{TRAIN}::test_without_training_data_it_fails_and_says_what_to_upload",
+        f"{ENDINGS}::test_without_data_training_does_not_start",
     ],
     "21 the lab notebook": [f"{LAB}::test_every_cell_of_the_lab_runs_as_the_notebooks_role"],
     "22 training and validation data": [
@@ -108,6 +110,9 @@ PROMISES = {
         f"{GATE}::test_the_lesson_a_group_left_out_of_training_stops_the_model",
         f"{LAB}::test_the_gate_stops_the_model_that_lacks_a_group_and_says_why",
         f"{LAB}::test_the_complete_data_pass_again",
+        f"{ENDINGS}::test_the_gate_names_the_group_that_training_left_out",
+        f"{ENDINGS}::test_new_data_retrains_with_the_image_that_is_there",
+        f"{ENDINGS}::test_the_missing_group_is_answered_in_production_once_the_data_is_complete",
     ],
     "26 POST /dev/predict": [
         f"{NAMES}::test_the_api_answers_where_the_seed_calls_it",

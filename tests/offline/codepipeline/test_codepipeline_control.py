@@ -6,12 +6,15 @@ import json
 import time
 import uuid
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import boto3
 import pytest
 from botocore.exceptions import ClientError
 from local_cloud.launcher import ACCOUNT, REGION
+
+from .conftest import TIME_SCALE
 
 Stage = Callable[..., dict[str, Any]]
 
@@ -92,6 +95,7 @@ def test_an_approval_is_announced_as_aws_does(mini: Any, invoke: Stage) -> None:
     mini.cloud.client("sns").subscribe(
         TopicArn=mini.outputs["TopicArn"], Protocol="sqs", Endpoint=arn
     )
+    asked = datetime.now(UTC)
     name, execution = mini.create(approval(mini.outputs["TopicArn"]), invoke("succeed"))
     token = mini.wait_for_action(name, "Decide", "InProgress")["token"]
     received = sqs.receive_message(QueueUrl=url, WaitTimeSeconds=5)["Messages"][0]
@@ -99,6 +103,9 @@ def test_an_approval_is_announced_as_aws_does(mini: Any, invoke: Stage) -> None:
     assert message["region"] == REGION
     assert message["approval"]["token"] == token
     assert message["approval"]["customData"] == "look at the report"
+    expires = datetime.strptime(message["approval"]["expires"], "%Y-%m-%dT%H:%MZ")
+    days = (expires.replace(tzinfo=UTC) - asked) / timedelta(days=float(TIME_SCALE))
+    assert days == pytest.approx(7, abs=0.5)
     assert message["approval"]["approvalReviewLink"].endswith(
         f"/{name}/Approve/Decide/approve/{token}"
     )
