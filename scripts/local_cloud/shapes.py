@@ -129,7 +129,11 @@ def _bounds(shape: Any, number: float, what: str) -> Iterator[str]:
 
 @functools.cache
 def _pattern(source: str) -> re.Pattern[str] | None:
-    """Compile a model's Java pattern; None for one that Python cannot express."""
+    """Compile a model's Java pattern; None for one that Python cannot express.
+
+    Some end in a bound on the end of the text, `${1,256}`, which says what min and max say, too.
+    """
+    source = re.sub(r"\$\{\d+,\d+\}$", "", source)
     for java, python in JAVA_CLASSES.items():
         source = source.replace(java, python)
     try:

@@ -93,6 +93,15 @@ def test_patterns_of_javas_kind_are_understood():
     assert "does not match" in fault
 
 
+def test_a_bound_behind_a_pattern_does_not_switch_the_pattern_off():
+    properties = {"report": "s3://models/report.html", "run": "4 of 7"}
+    request = {"ModelPackageGroupName": "g", "CustomerMetadataProperties": properties}
+    assert faults("sagemaker", "CreateModelPackage", request) == []
+    properties["run"] = "4, 7"
+    [fault] = faults("sagemaker", "CreateModelPackage", request)
+    assert "CustomerMetadataProperties.run is '4, 7', which does not match" in fault
+
+
 def test_an_operation_without_a_model_of_its_output_has_no_faults():
     model = service_model("sagemaker").operation_model("DeleteEndpoint")
     assert response_faults(model, {}) == []

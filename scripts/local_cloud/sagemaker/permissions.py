@@ -36,9 +36,10 @@ PASSED_ROLES = {
 def needs(operation: str, request: dict[str, Any], place: Place) -> Iterator[Need]:
     """Yield every check that AWS makes before it runs the operation."""
     tags = tag_context(request)
+    context = tags | approval_context(operation, request)
     resources = [*_resources(operation, request, place)] or ["*"]
     for resource in resources:
-        yield Need(f"sagemaker:{operation}", resource, tags)
+        yield Need(f"sagemaker:{operation}", resource, context)
     if operation.startswith("Create") and request.get("Tags"):
         yield Need("sagemaker:AddTags", resources[0], tags)
     role = request.get(PASSED_ROLES.get(operation, ""))
@@ -56,6 +57,13 @@ def tag_context(request: dict[str, Any]) -> dict[str, Any]:
         "aws:TagKeys": keys,
         **{f"aws:RequestTag/{tag['Key']}": tag["Value"] for tag in tags},
     }
+
+
+def approval_context(operation: str, request: dict[str, Any]) -> dict[str, Any]:
+    """Return sagemaker:ModelApprovalStatus for a request that sets a model package's status."""
+    if "ModelApprovalStatus" not in request or operation.startswith("List"):
+        return {}
+    return {"sagemaker:ModelApprovalStatus": request["ModelApprovalStatus"]}
 
 
 def _resources(operation: str, request: dict[str, Any], place: Place) -> Iterator[str]:

@@ -8,6 +8,7 @@ from typing import Any
 from local_cloud.errors import ApiError
 from local_cloud.sagemaker import arns, listing
 from local_cloud.sagemaker.base import SageMakerBase, creator, place_of
+from local_cloud.sagemaker.model_card import check_card
 from local_cloud.sagemaker.packages import Group, Package
 from local_cloud.sagemaker.refusals import NotEmulated, Refused
 from local_cloud.service import Call
@@ -59,6 +60,9 @@ class RegistryApi(SageMakerBase):
     def create_model_package(self, request: dict[str, Any], call: Call) -> dict[str, Any]:
         if "ModelPackageGroupName" not in request:
             raise NotEmulated("unversioned model packages; give a ModelPackageGroupName")
+        if request.get("Tags"):
+            raise Refused("Tags cannot be given to a version: it has those of its group")
+        check_card(request)
         group = self._group(request["ModelPackageGroupName"], call)
         token = request.get("ClientToken", "")
         with self.lock:
@@ -75,6 +79,7 @@ class RegistryApi(SageMakerBase):
         return self._package(request["ModelPackageName"], call)[1].describe()
 
     def update_model_package(self, request: dict[str, Any], call: Call) -> dict[str, Any]:
+        check_card(request)
         _, package = self._package(request["ModelPackageArn"], call)
         package.update(request, creator(call), time.time())
         return {"ModelPackageArn": package.arn}

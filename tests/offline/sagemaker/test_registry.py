@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import uuid
+
 import pytest
 from botocore.exceptions import ClientError
 
@@ -9,8 +12,8 @@ ARN = "arn:aws:sagemaker:us-east-1:000000000000"
 
 
 @pytest.fixture
-def group(sagemaker, request):
-    name = f"Group-{request.node.name[:40].replace('_', '-')}-x"
+def group(sagemaker):
+    name = f"Group-{uuid.uuid4().hex}-x"
     sagemaker.create_model_package_group(
         ModelPackageGroupName=name, ModelPackageGroupDescription="glyphs"
     )
@@ -58,7 +61,7 @@ def test_approval_changes_and_is_listed(sagemaker, group):
     sagemaker.update_model_package(
         ModelPackageArn=arn, ModelApprovalStatus="Approved", ApprovalDescription="looked at"
     )
-    card = {"ModelCardContent": '{"intended_uses": {}}', "ModelCardStatus": "Draft"}
+    card = {"ModelCardContent": '{"intended_uses": {}}', "ModelCardStatus": "PendingReview"}
     sagemaker.update_model_package(ModelPackageArn=arn, ModelCard=card)
     package = sagemaker.describe_model_package(ModelPackageName=arn)
     assert package["ModelCard"] == card
@@ -97,6 +100,48 @@ def test_unknown_and_repeated_names_are_refused(sagemaker, group):
 def test_the_same_client_token_registers_once(sagemaker, group):
     arns = {register(sagemaker, group, ClientToken="once") for _ in range(2)}
     assert len(arns) == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("{", "is not JSON"),
+        ('{"model_overview": {"model_name": "x"}}', "model_overview: .*model_name.* unexpected"),
+        ('{"intended_uses": {"risk_rating": "Huge"}}', "risk_rating: 'Huge' is not one of"),
+        ('{"evaluation_details": [{"datasets": []}]}', "'name' is a required property"),
+    ],
+)
+def test_a_card_that_aws_would_not_know_is_refused(sagemaker, group, content, told):
+    card = {"ModelCardContent": content, "ModelCardStatus": "Draft"}
+    with pytest.raises(ClientError, match=f"ModelCardContent.*{told}"):
+        register(sagemaker, group, ModelCard=card)
+    arn = register(sagemaker, group)
+    with pytest.raises(ClientError, match=told):
+        sagemaker.update_model_package(ModelPackageArn=arn, ModelCard=card)
+
+
+def test_a_version_has_no_tags_of_its_own(sagemaker, group):
+    with pytest.raises(ClientError, match="Tags cannot be given to a version"):
+        register(sagemaker, group, Tags=[{"Key": "commit", "Value": "abc"}])
+
+
+def test_a_right_may_be_bound_to_an_approval_status(aws, sagemaker, group, acting):
+    bound = acting("bound")("sagemaker")
+    statement = {
+        "Effect": "Allow",
+        "Action": ["sagemaker:CreateModelPackage", "sagemaker:UpdateModelPackage"],
+        "Resource": f"{ARN}:*",
+        "Condition": {"StringEquals": {"sagemaker:ModelApprovalStatus": "PendingManualApproval"}},
+    }
+    document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    iam = aws.client("iam")
+    iam.put_role_policy(RoleName="bound", PolicyName="registry", PolicyDocument=document)
+    arn = register(bound, group, ModelApprovalStatus="PendingManualApproval")
+    for denied in ({"ModelApprovalStatus": "Approved"}, {}):
+        with pytest.raises(ClientError, match="AccessDenied"):
+            register(bound, group, **denied)
+    with pytest.raises(ClientError, match="AccessDenied"):
+        bound.update_model_package(ModelPackageArn=arn, ModelApprovalStatus="Approved")
 
 
 def test_registering_needs_rights_on_the_group_and_its_packages(sagemaker, group, acting):
