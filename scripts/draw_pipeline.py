@@ -31,8 +31,8 @@ NOTES = {  # stage → what it does, in lines that fit its card
     "DeployModel-Dev": ("updates dev, then asks it", "the rows of smoketest/"),
     "EvaluateModel": (
         "a gate on the recall of all",
-        "labels and groups, on",
-        "the data of validation/",
+        "labels and groups; what",
+        "passes is registered",
     ),
     "Approve": ("a person reads the report", "and decides"),
     "DeployModel-Prod": ("updates prod by a canary;", "alarms roll it back"),

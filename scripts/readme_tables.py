@@ -36,6 +36,7 @@ NAMES = (  # what; template; resource (or output) and the property that names it
     ("pipeline", "02-build-pipeline.yml", "Pipeline", "Name"),
     ("dev endpoint", "02-build-pipeline.yml", "DevEndpointName", "Value"),
     ("prod endpoint", "02-build-pipeline.yml", "ProdEndpointName", "Value"),
+    ("group in the model registry", "02-build-pipeline.yml", "ModelPackageGroupName", "Value"),
     ("API, dev", "02-build-pipeline.yml", "DevPredictUrl", "Value"),
     ("API, prod", "02-build-pipeline.yml", "ProdPredictUrl", "Value"),
 )

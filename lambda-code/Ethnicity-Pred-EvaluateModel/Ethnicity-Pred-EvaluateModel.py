@@ -1,5 +1,6 @@
 """Pipeline actions SmokeTest and FullTest: ask the deployed endpoint, and judge its answers."""
 
+import os
 from typing import Any
 
 from common.clients import client, config
@@ -17,6 +18,8 @@ def lambda_handler(event: dict[str, Any], context: Any) -> None:
         services = Services(
             s3=client("s3"),
             runtime=client("sagemaker-runtime", INVOCATION),
+            sagemaker=lambda: client("sagemaker"),
+            environ=os.environ,
             time_left_s=lambda: context.get_remaining_time_in_millis() / 1000,
         )
         return evaluate(job, services)

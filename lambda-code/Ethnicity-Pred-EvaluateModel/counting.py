@@ -15,10 +15,12 @@ from tally import Tally
 
 @dataclass(frozen=True)
 class Services:
-    """What an evaluation may reach: S3, endpoints, and the time that is left to it."""
+    """What an evaluation may reach: S3, endpoints, the registry, and the time left to it."""
 
     s3: Any
     runtime: Any
+    sagemaker: Callable[[], Any]  # makes its client, for only a model that has passed needs it
+    environ: Mapping[str, str]
     time_left_s: Callable[[], float]
 
 

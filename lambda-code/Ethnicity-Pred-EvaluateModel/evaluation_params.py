@@ -18,3 +18,4 @@ class EvaluationParams:
     max_rows: int = whole(0, 100_000, default=0)  # 0: as many as the test wants
     deadline_minutes: int = whole(1, 1_380, default=180)
     thresholds: dict[str, Any] = field(default_factory=dict)
+    instance_types: list[str] = field(default_factory=list)  # that the model may be released to

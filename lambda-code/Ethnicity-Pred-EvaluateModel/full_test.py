@@ -1,4 +1,4 @@
-"""The full test: every row counted, over as many invocations as it takes, then the gate."""
+"""The full test: every row counted, over as many invocations as it takes; gate and registry."""
 
 import json
 from collections.abc import Mapping
@@ -11,14 +11,16 @@ from common.endings import Done, keep_waiting
 from common.failures import ActionFailed, error_code
 from common.job import Job
 from common.notice import STANDING_NOTE
+from common.settings import from_env
 from counting import Progress, Services
 from evaluation_params import EvaluationParams
 from evaluation_source import MISSING
 from gate import Thresholds, measure, missed, thresholds
+from registration import Pages, Settings, package_request, register
 from report_html import report_html
 
 MAX_ROWS = 100_000
-RESERVE_S = 150  # one more batch, slow and asked twice, and the report must fit into it
+RESERVE_S = 180  # one more batch, slow and asked twice, report and registration must fit into it
 
 
 def full_test(
@@ -28,8 +30,8 @@ def full_test(
     deployed: Mapping[str, Any],
     services: Services,
 ) -> Done:
-    """Count on where the last invocation stopped; when all is counted, report and judge."""
-    limits = thresholds(params.thresholds)
+    """Count on where the last invocation stopped; when all is counted, report, judge, register."""
+    limits, settings = thresholds(params.thresholds), from_env(Settings, services.environ)
     folder = Folder(services.s3, deployed["model_data_url"], params.execution_id)
     state = f"{job.action_id}/state.json"
     saved = folder.read(state, must_exist="state" in job.state)
@@ -41,9 +43,14 @@ def full_test(
         now, deadline = datetime.now(UTC), params.deadline_minutes
         raise keep_waiting(what, job.first_asked, now, deadline, {"state": folder.uri(state)})
     report = make_report(progress, limits, deployed, params.execution_id)
-    folder.write("report.json", json.dumps(report, indent=2, sort_keys=True), "application/json")
-    folder.write("report.html", report_html(report), "text/html; charset=utf-8")
-    return verdict(report, deployed, folder.uri("report.html"))
+    pages = folder.write_report(report)
+    if faults := report["missed"]:
+        raise ActionFailed(f"the gate stops this model: {'; '.join(faults)}. See {pages.html}")
+    request = package_request(
+        settings, report, deployed, pages, params.instance_types, job.action_id
+    )
+    package = register(services.sagemaker(), request)
+    return passed(report, deployed, pages.html, package)
 
 
 def make_report(
@@ -69,27 +76,31 @@ def make_report(
     }
 
 
-def verdict(report: Mapping[str, Any], deployed: Mapping[str, Any], uri: str) -> Done:
-    """Return the action's success, or raise with every missed threshold and where the report is."""
-    if report["missed"]:
-        raise ActionFailed(f"the gate stops this model: {'; '.join(report['missed'])}. See {uri}")
+def passed(report: Mapping[str, Any], deployed: Mapping[str, Any], page: str, package: str) -> Done:
+    """Return the action's success: where the report is, and the model in the registry."""
     macro = report["macro_recall"]["value"]
     judged = [entry["value"] for entry in report["labels"] if entry["judged"]]
     artifact = {
         **deployed,
         "kind": "evaluation",
-        "report": uri,
+        "report": page,
+        "model_package_arn": package,
         **{key: report[key] for key in ("rows", "data", "thresholds", "macro_recall", "accuracy")},
     }
     variables = {
-        "EvaluationReport": uri,
+        "EvaluationReport": page,
+        "ModelPackageArn": package,
         "MacroRecall": f"{macro:.3f}",
         "WorstLabelRecall": f"{min(judged):.3f}",
         "EvaluatedRows": str(report["rows"]),
     }
     few = [entry["label"] for entry in report["labels"] if not entry["judged"]]
     aside = f"; too few rows to judge {', '.join(few)}" if few else ""
-    summary = f"the gate lets this model through: macro recall {macro:.3f}{aside}"
+    version = package.rsplit("/", 1)[-1]
+    summary = (
+        f"the gate lets this model through: macro recall {macro:.3f}{aside}; "
+        f"it is version {version} in the registry"
+    )
     return Done(artifact, summary, variables, report["endpoint_name"])
 
 
@@ -110,6 +121,12 @@ class Folder:
         self._s3.put_object(
             Bucket=self._bucket, Key=key, Body=text.encode(), ContentType=content_type
         )
+
+    def write_report(self, report: Mapping[str, Any]) -> Pages:
+        """Store a report for programs and for people; return where."""
+        self.write("report.json", json.dumps(report, indent=2, sort_keys=True), "application/json")
+        self.write("report.html", report_html(report), "text/html; charset=utf-8")
+        return Pages(self.uri("report.json"), self.uri("report.html"))
 
     def read(self, name: str, *, must_exist: bool) -> dict[str, Any] | None:
         """Return a JSON file's content; None if it is not there and need not be."""

@@ -9,6 +9,7 @@ from common.endings import Done, keep_waiting
 from common.fields import whole
 from common.job import Job, run_action
 from endpoint_status import endpoint_verdict
+from release import approve
 from superseded import delete_superseded
 from training_status import training_verdict
 
@@ -19,6 +20,7 @@ class StatusParams:
 
     execution_id: str
     deadline_minutes: int = whole(1, 1_380, default=120)  # CodePipeline itself ends after 24 h
+    model_package_arn: str = ""  # the version in the registry that this deployment releases
 
 
 def lambda_handler(event: dict[str, Any], context: object) -> None:
@@ -30,14 +32,14 @@ def get_status(job: Job) -> Done:
     """Ask SageMaker once, and end, fail or go on waiting."""
     params = job.parse(StatusParams)
     started = job.input("training-job", "endpoint-deployment")
-    verdict = _verdict(client("sagemaker"), started)
+    verdict = _verdict(client("sagemaker"), started, params)
     if isinstance(verdict, str):
         now = datetime.now(UTC)
         raise keep_waiting(verdict, job.first_asked, now, params.deadline_minutes)
     return verdict
 
 
-def _verdict(sagemaker: Any, started: dict[str, Any]) -> Done | str:
+def _verdict(sagemaker: Any, started: dict[str, Any], params: StatusParams) -> Done | str:
     if started["kind"] == "training-job":
         name = started["training_job_name"]
         return training_verdict(sagemaker.describe_training_job(TrainingJobName=name), started)
@@ -45,4 +47,6 @@ def _verdict(sagemaker: Any, started: dict[str, Any]) -> Done | str:
     verdict = endpoint_verdict(endpoint, started)
     if isinstance(verdict, Done):
         delete_superseded(sagemaker, started)
+        if params.model_package_arn:
+            approve(sagemaker, params.model_package_arn, started)
     return verdict

@@ -182,6 +182,7 @@ class Story:
         self.step("4c", "The pipeline runs")
         status, rows = self._view(approving=True).follow(execution)
         if status == "Succeeded":
+            self._show_registered()
             return True
         failed = [row for row in rows if row.status == "Failed"]
         if self.data_source and [row.stage for row in failed] == ["EvaluateModel"]:
@@ -336,6 +337,13 @@ class Story:
         except logs.exceptions.ResourceNotFoundException:
             return "(no such log group)"
         return "\n".join(e["message"].rstrip() for e in events[-lines:])
+
+    def _show_registered(self) -> None:
+        group = self.pipeline["ModelPackageGroupName"]
+        listed = self.cloud.client("sagemaker").list_model_packages(ModelPackageGroupName=group)
+        newest = listed["ModelPackageSummaryList"][0]
+        version, status = newest["ModelPackageVersion"], newest["ModelApprovalStatus"]
+        self.say(f"In the model registry, with its card: {group}, version {version}, {status}")
 
     def _show(self, outputs: dict[str, str]) -> None:
         width = max(map(len, outputs), default=0)

@@ -118,6 +118,16 @@ def test_nobody_releases_without_the_gate_and_a_person(actions):
     assert order.index("EvaluateModel") < order.index("Approve") < order.index("DeployModel-Prod")
 
 
+def test_what_is_released_is_the_version_that_passed_and_dev_approves_nothing(actions, stack):
+    given = {
+        stage: json.loads(stack(action["Configuration"]["UserParameters"]))
+        for stage, action in actions
+        if action["Name"] == "GetDeployStatus"
+    }
+    assert given["DeployModel-Prod"]["model_package_arn"] == "#{FullTest.ModelPackageArn}"
+    assert "model_package_arn" not in given["DeployModel-Dev"]
+
+
 def test_the_build_gets_what_the_buildspec_reads(pipeline):
     project = pipeline["Resources"]["BuildProject"]["Properties"]
     given = {v["Name"] for v in project["Environment"]["EnvironmentVariables"]}

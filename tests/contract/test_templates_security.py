@@ -127,6 +127,23 @@ def test_actions_without_a_narrow_resource_have_a_condition(pipeline, action, op
         assert key in statement["Condition"][operator]
 
 
+@pytest.mark.parametrize(
+    ("action", "role", "status"),
+    [
+        ("sagemaker:CreateModelPackage", "EvaluateModelFunctionRole", "PendingManualApproval"),
+        ("sagemaker:UpdateModelPackage", "GetStatusFunctionRole", "Approved"),
+    ],
+)
+def test_who_registers_a_model_cannot_approve_it(pipeline, stack, action, role, status):
+    [(where, statement)] = [
+        (w, s) for w, s in statements(pipeline) if action in listed(s["Action"])
+    ]
+    assert where.startswith(role)
+    assert statement["Condition"] == {"StringEquals": {"sagemaker:ModelApprovalStatus": status}}
+    for resource in listed(statement["Resource"]):
+        assert re.search(r":model-package(-group)?/ethnicity-pred-models-kmm(/|$)", stack(resource))
+
+
 def test_listing_a_data_bucket_is_bound_to_prefixes(pipeline):
     """Excepted is the notebook, which fills the bucket."""
     listing = {w: s for w, s in statements(pipeline) if "s3:ListBucket" in listed(s["Action"])}

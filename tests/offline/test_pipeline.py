@@ -63,6 +63,13 @@ class Workshop:
         described: dict[str, Any] = self.client("sagemaker").describe_endpoint(EndpointName=name)
         return described
 
+    def versions(self) -> list[dict[str, Any]]:
+        """The versions in the model registry, the newest first."""
+        name = self.story.pipeline["ModelPackageGroupName"]
+        listed = self.client("sagemaker").list_model_packages(ModelPackageGroupName=name)
+        versions: list[dict[str, Any]] = listed["ModelPackageSummaryList"]
+        return versions
+
     def image(self) -> str:
         """The digest of the image that the newest training job used."""
         jobs = self.client("sagemaker").list_training_jobs(
@@ -128,6 +135,28 @@ def test_the_first_run_fails_at_source_in_aws_words(workshop):
     assert "master" in message
 
 
+def test_the_released_model_is_an_approved_version_with_its_card(workshop):
+    sagemaker, outputs = workshop.client("sagemaker"), workshop.story.pipeline
+    [version] = workshop.versions()
+    package = sagemaker.describe_model_package(ModelPackageName=version["ModelPackageArn"])
+    assert package["ModelApprovalStatus"] == "Approved"
+    assert outputs["ProdEndpointName"] in package["ApprovalDescription"]
+    [container] = package["InferenceSpecification"]["Containers"]
+    endpoint = sagemaker.describe_endpoint(EndpointName=outputs["ProdEndpointName"])
+    model = sagemaker.describe_model(ModelName=endpoint["EndpointConfigName"])
+    served = model["PrimaryContainer"]
+    assert container == {key: served[key] for key in ("Image", "ModelDataUrl")}
+    quality = package["ModelMetrics"]["ModelQuality"]["Statistics"]["S3Uri"]
+    bucket, _, key = quality.removeprefix("s3://").partition("/")
+    report = json.load(workshop.client("s3").get_object(Bucket=bucket, Key=key)["Body"])
+    card = json.loads(package["ModelCard"]["ModelCardContent"])
+    [test] = card["evaluation_details"]
+    told = {m["name"]: m["value"] for m in test["metric_groups"][0]["metric_data"]}
+    assert told["rows"] == report["rows"]
+    assert told["macro_recall"] == pytest.approx(report["macro_recall"]["value"], abs=1e-6)
+    assert card["intended_uses"]["risk_rating"] == "Low"  # the embedded data has no people in it
+
+
 @pytest.mark.parametrize("stage", ["dev", "prod"])
 def test_an_unsigned_call_is_refused_and_a_signed_one_answered(workshop, stage):
     cloud = workshop.story.cloud
@@ -185,6 +214,11 @@ def test_a_further_push_updates_the_endpoint_under_its_name(workshop):
     assert after["CreationTime"] == before["CreationTime"]
     assert after["EndpointConfigName"] != before["EndpointConfigName"]
     story.call_api("dev")
+
+
+def test_every_released_model_stays_in_the_registry(workshop):
+    known = [(v["ModelPackageVersion"], v["ModelApprovalStatus"]) for v in workshop.versions()]
+    assert known == [(number, "Approved") for number in (3, 2, 1)]
 
 
 def test_no_credential_is_in_a_log_or_an_artifact(workshop):

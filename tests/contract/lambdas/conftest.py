@@ -16,7 +16,8 @@ HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
 sys.path[:0] = [str(HERE), *map(str, (ROOT / "lambda-code").glob("Ethnicity-Pred-*"))]
 
-from fake_aws import FakeAws, serve  # noqa: E402
+from fake_aws import ARN, FakeAws, serve  # noqa: E402
+from glyph_model import DEPLOYED, GOOD, answer, csv_of  # noqa: E402
 from zip_lambda import zip_lambda  # noqa: E402
 
 FUNCTIONS = sorted(folder.name for folder in (ROOT / "lambda-code").glob("Ethnicity-Pred-*"))
@@ -29,6 +30,7 @@ SETTINGS = {
     "IMAGES_PREFIX": "images/",
     "ENDPOINTS": '{"dev": "ethnicity-pred-dev-kmm"}',
     "ALLOW_IMAGE_UPLOADS": "true",
+    "MODEL_PACKAGE_GROUP": f"{ARN}:model-package-group/ethnicity-pred-models-kmm",
 }
 
 
@@ -161,6 +163,20 @@ def put_input(aws):
         aws.objects[place["bucketName"], place["objectKey"]] = buffer.getvalue()
 
     return put
+
+
+@pytest.fixture
+def full_testing(event, put_input, aws):
+    """The event of FullTest with a good endpoint; keyword arguments change UserParameters."""
+    aws.model_answers = answer
+    aws.objects["data", "validation/validation.csv"] = csv_of(*GOOD)
+
+    def make(job_id=None, token=None, **params):
+        asking = event("full-test", params=params, job_id=job_id, token=token)
+        put_input(asking, DEPLOYED)
+        return asking
+
+    return make
 
 
 @pytest.fixture

@@ -49,6 +49,7 @@ class FakeAws:
     models: dict[str, dict[str, Any]] = field(default_factory=dict)
     configs: dict[str, dict[str, Any]] = field(default_factory=dict)
     endpoints: dict[str, dict[str, Any]] = field(default_factory=dict)
+    packages: dict[str, list[dict[str, Any]]] = field(default_factory=dict)  # versions by group
     model_answers: Any = None  # (content type, body) -> bytes, or raises AwsFault
     missing_object: AwsFault = field(
         default_factory=lambda: AwsFault("NoSuchKey", "The key does not exist.", 404)
@@ -170,6 +171,34 @@ class FakeAws:
 
     def DeleteEndpoint(self, EndpointName):
         self.DescribeEndpoint(EndpointName)["EndpointStatus"] = "Deleting"
+
+    # ---- SageMaker: model registry
+    def CreateModelPackageGroup(self, ModelPackageGroupName, **_):
+        if ModelPackageGroupName in self.packages:
+            told = f"Model Package Group already exists: {ARN}"
+            raise AwsFault("ValidationException", told)
+        self.packages[ModelPackageGroupName] = []
+        return {"ModelPackageGroupArn": f"{ARN}:model-package-group/{ModelPackageGroupName}"}
+
+    def CreateModelPackage(self, ModelPackageGroupName, **request):
+        """Take a ClientToken as AWS takes them elsewhere: with another request it is refused."""
+        group = ModelPackageGroupName.split("/")[-1]
+        versions = self._there(self.packages, group, f"ModelPackageGroup {group} does not exist.")
+        known = [v for v in versions if v["ClientToken"] == request["ClientToken"]]
+        if known and known[0] != request:
+            raise AwsFault("ConflictException", "the token was used for another request")
+        if not known:
+            versions.append(request)
+        number = versions.index(request) + 1
+        return {"ModelPackageArn": f"{ARN}:model-package/{group}/{number}"}
+
+    def UpdateModelPackage(self, ModelPackageArn, **changes):
+        group, number = ModelPackageArn.split("/")[1:]
+        told = f"ModelPackage {ModelPackageArn} does not exist."
+        if int(number) > len(self.packages.get(group, [])):
+            raise AwsFault("ValidationException", told)
+        self.packages[group][int(number) - 1] |= changes
+        return {"ModelPackageArn": ModelPackageArn}
 
     @staticmethod
     def _there(things, name, told):

@@ -29,6 +29,19 @@ def pixel_csv(*rows):
     return ("ethnicity,pixels\n" + "".join(f"{label},{image}\n" for label, image in rows)).encode()
 
 
+def csv_of(*cells):
+    """A pixel CSV of cells (label, shade, rows, gender, age)."""
+    lines = ["age,ethnicity,gender,img_name,pixels"]
+    for label, shade, rows, gender, age in cells:
+        lines += [f"{age},{label},{gender},x.png,{pixels(shade)}"] * rows
+    return ("\n".join(lines) + "\n").encode()
+
+
+GOOD = [("Round", 0, 120, 0, 25), ("Square", 1, 100, 1, 25), ("Star", 2, 90, 1, 65)]
+GOOD += [("Round", 1, 5, 1, 25), ("Star", 1, 3, 0, 25)]
+ROWS = sum(cell[2] for cell in GOOD)
+
+
 def predict(shade):
     label = LABELS[shade % 3]
     return {"predict": label, "probabilities": {n: 0.8 if n == label else 0.1 for n in LABELS}}

@@ -3,39 +3,12 @@
 import json
 
 import pytest
-from glyph_model import DEPLOYED, answer, pixels
+from glyph_model import GOOD, ROWS, answer, csv_of
 
 EVALUATE = "Ethnicity-Pred-EvaluateModel"
 EXECUTION = "5d1c0f6e-3a57-4b0b-9e0d-6f3b7a1c2d3e"
 FOLDER = f"evaluations/{EXECUTION}/"
 HURRIED = 100  # seconds left to the function: enough for one batch, not for two
-
-
-def csv_of(*cells):
-    """A pixel CSV of cells (label, shade, rows, gender, age)."""
-    lines = ["age,ethnicity,gender,img_name,pixels"]
-    for label, shade, rows, gender, age in cells:
-        lines += [f"{age},{label},{gender},x.png,{pixels(shade)}"] * rows
-    return ("\n".join(lines) + "\n").encode()
-
-
-GOOD = [("Round", 0, 120, 0, 25), ("Square", 1, 100, 1, 25), ("Star", 2, 90, 1, 65)]
-GOOD += [("Round", 1, 5, 1, 25), ("Star", 1, 3, 0, 25)]
-ROWS = sum(cell[2] for cell in GOOD)
-
-
-@pytest.fixture
-def testing(event, put_input, aws):
-    """The event of FullTest with a good endpoint; keyword arguments change UserParameters."""
-    aws.model_answers = answer
-    aws.objects["data", "validation/validation.csv"] = csv_of(*GOOD)
-
-    def make(job_id=None, token=None, **params):
-        asking = event("full-test", params=params, job_id=job_id, token=token)
-        put_input(asking, DEPLOYED)
-        return asking
-
-    return make
 
 
 @pytest.fixture
@@ -44,13 +17,13 @@ def report(aws):
 
 
 @pytest.fixture
-def run_all(invoke, testing, ending, aws):
+def run_all(invoke, full_testing, ending, aws):
     """Ask again and again, as CodePipeline does, until the action ends; returns the last event."""
 
     def run(time_left_s, **params):
         token = None
         for number in range(1, 20):
-            asking = testing(job_id=f"job-{number}", token=token, **params)
+            asking = full_testing(job_id=f"job-{number}", token=token, **params)
             invoke(EVALUATE, asking, time_left_s=time_left_s)
             token = ending(asking).get("continuationToken")
             if not token:
@@ -60,8 +33,10 @@ def run_all(invoke, testing, ending, aws):
     return run
 
 
-def test_a_good_model_passes_with_a_report_beside_it(invoke, testing, ending, output, report, aws):
-    invoke(EVALUATE, asking := testing(), time_left_s=600)
+def test_a_good_model_passes_with_a_report_beside_it(
+    invoke, full_testing, ending, output, report, aws
+):
+    invoke(EVALUATE, asking := full_testing(), time_left_s=600)
     told = ending(asking)
     assert told["ending"] == "success"
     assert told["outputVariables"]["EvaluatedRows"] == str(ROWS)
@@ -85,9 +60,9 @@ def test_a_good_model_passes_with_a_report_beside_it(invoke, testing, ending, ou
 
 
 def test_it_goes_on_where_it_stopped_and_counts_every_row_once(
-    invoke, testing, run_all, report, aws
+    invoke, full_testing, run_all, report, aws
 ):
-    invoke(EVALUATE, testing(), time_left_s=600)
+    invoke(EVALUATE, full_testing(), time_left_s=600)
     at_once = report()
     aws.calls.clear()
     run_all(HURRIED)
@@ -99,8 +74,8 @@ def test_it_goes_on_where_it_stopped_and_counts_every_row_once(
     assert in_pieces == at_once
 
 
-def test_the_token_only_points_to_the_state(invoke, testing, ending, aws):
-    invoke(EVALUATE, asking := testing(), time_left_s=HURRIED)
+def test_the_token_only_points_to_the_state(invoke, full_testing, ending, aws):
+    invoke(EVALUATE, asking := full_testing(), time_left_s=HURRIED)
     token = json.loads(ending(asking)["continuationToken"])
     key = f"{FOLDER}{asking['CodePipeline.job']['id']}/state.json"
     assert token["state"] == {"state": f"s3://models/{key}"}
@@ -111,9 +86,9 @@ def test_the_token_only_points_to_the_state(invoke, testing, ending, aws):
 
 @pytest.mark.parametrize("calls", range(3, 12))
 def test_cut_off_anywhere_a_redelivery_counts_every_row_once(
-    invoke, testing, ending, report, aws, calls
+    invoke, full_testing, ending, report, aws, calls
 ):
-    cut_off = invoke(EVALUATE, asking := testing(), time_left_s=600, crash_after=calls)
+    cut_off = invoke(EVALUATE, asking := full_testing(), time_left_s=600, crash_after=calls)
     aws.endings.clear()
     invoke(EVALUATE, asking, time_left_s=600)
     assert cut_off.code in (0, 9)
@@ -121,44 +96,46 @@ def test_cut_off_anywhere_a_redelivery_counts_every_row_once(
     assert report()["rows"] == ROWS
 
 
-def test_a_redelivered_continuation_counts_every_row_once(invoke, testing, ending, report, aws):
-    invoke(EVALUATE, first := testing(), time_left_s=HURRIED)
+def test_a_redelivered_continuation_counts_every_row_once(
+    invoke, full_testing, ending, report, aws
+):
+    invoke(EVALUATE, first := full_testing(), time_left_s=HURRIED)
     token = ending(first)["continuationToken"]
-    second = testing(job_id="2", token=token)
+    second = full_testing(job_id="2", token=token)
     invoke(EVALUATE, second, time_left_s=HURRIED)
     aws.endings.clear()
     invoke(EVALUATE, second, time_left_s=HURRIED)
     token = ending(second)["continuationToken"]
-    invoke(EVALUATE, third := testing(job_id="3", token=token), time_left_s=600)
+    invoke(EVALUATE, third := full_testing(job_id="3", token=token), time_left_s=600)
     assert ending(third)["ending"] == "success"
     assert report()["rows"] == ROWS
 
 
 def test_a_state_that_is_lost_fails_instead_of_beginning_for_ever_anew(
-    invoke, testing, ending, aws
+    invoke, full_testing, ending, aws
 ):
-    invoke(EVALUATE, first := testing(), time_left_s=HURRIED)
+    invoke(EVALUATE, first := full_testing(), time_left_s=HURRIED)
     token = ending(first)["continuationToken"]
     del aws.objects["models", f"{FOLDER}{first['CodePipeline.job']['id']}/state.json"]
-    invoke(EVALUATE, second := testing(job_id="2", token=token))
+    invoke(EVALUATE, second := full_testing(job_id="2", token=token))
     assert ending(second)["ending"] == "failure"
     assert "NoSuchKey" in ending(second)["message"]
 
 
-def test_data_that_changes_during_the_test_fails_it(invoke, testing, ending, aws):
-    invoke(EVALUATE, first := testing(), time_left_s=HURRIED)
+def test_data_that_changes_during_the_test_fails_it(invoke, full_testing, ending, aws):
+    invoke(EVALUATE, first := full_testing(), time_left_s=HURRIED)
     token = ending(first)["continuationToken"]
-    second = testing(job_id="2", token=token)
+    second = full_testing(job_id="2", token=token)
     aws.objects["data", "validation/validation.csv"] += b"30,Star,0,x.png,1\n"
     invoke(EVALUATE, second)
     assert "has changed during the test" in ending(second)["message"]
 
 
 def test_a_missed_threshold_fails_the_stage_and_names_value_limit_and_report(
-    invoke, testing, ending, report
+    invoke, full_testing, ending, report
 ):
     limits = {"macro_recall": 0.99, "worst_label_recall": 0.95}
-    invoke(EVALUATE, asking := testing(thresholds=limits), time_left_s=600)
+    invoke(EVALUATE, asking := full_testing(thresholds=limits), time_left_s=600)
     told = ending(asking)
     assert (told["ending"], told["type"]) == ("failure", "JobFailed")
     assert "macro recall 0.976" in told["message"]
@@ -168,42 +145,42 @@ def test_a_missed_threshold_fails_the_stage_and_names_value_limit_and_report(
     assert report()["passed"] is False
 
 
-def test_the_lesson_a_group_left_out_of_training_stops_the_model(invoke, testing, ending, aws):
+def test_the_lesson_a_group_left_out_of_training_stops_the_model(invoke, full_testing, ending, aws):
     left_out = csv_of(*GOOD, ("Hexagon", 0, 60, 0, 30))
     aws.objects["data", "validation/validation.csv"] = left_out
-    invoke(EVALUATE, asking := testing(), time_left_s=600)
+    invoke(EVALUATE, asking := full_testing(), time_left_s=600)
     assert "recall of label 'Hexagon' 0.000" in ending(asking)["message"]
     assert "the model was never trained on it" in ending(asking)["message"]
 
 
-def test_a_gap_between_genders_stops_the_model(invoke, testing, ending, aws):
+def test_a_gap_between_genders_stops_the_model(invoke, full_testing, ending, aws):
     rows = [("Round", 0, 100, 0, 25), ("Round", 1, 60, 1, 25), ("Round", 0, 40, 1, 25)]
     rows += [("Square", 1, 100, 0, 25), ("Square", 1, 100, 1, 25)]
     aws.objects["data", "validation/validation.csv"] = csv_of(*rows)
     limits = {"macro_recall": 0.5, "gender_recall_gap": 0.1}
-    invoke(EVALUATE, asking := testing(thresholds=limits), time_left_s=600)
+    invoke(EVALUATE, asking := full_testing(thresholds=limits), time_left_s=600)
     assert "recall gap 0.300" in ending(asking)["message"]
     assert "between gender '0' and '1' must be at most 0.1" in ending(asking)["message"]
 
 
 @pytest.mark.parametrize("thresholds", [{}, {"macro_recal": 0.6}, {"macro_recall": 60}])
 def test_a_gate_that_cannot_be_meant_is_refused_before_anything_is_asked(
-    invoke, testing, ending, aws, thresholds
+    invoke, full_testing, ending, aws, thresholds
 ):
-    invoke(EVALUATE, asking := testing(thresholds=thresholds))
+    invoke(EVALUATE, asking := full_testing(thresholds=thresholds))
     assert ending(asking)["type"] == "ConfigurationError"
     assert not aws.called("InvokeEndpoint")
 
 
-def test_it_gives_up_at_its_deadline(invoke, testing, ending):
+def test_it_gives_up_at_its_deadline(invoke, full_testing, ending):
     token = {"action": "x", "since": "2020-01-01T00:00:00+00:00", "state": {}}
-    asking = testing(token=json.dumps(token), deadline_minutes=30)
+    asking = full_testing(token=json.dumps(token), deadline_minutes=30)
     invoke(EVALUATE, asking, time_left_s=HURRIED)
     assert ending(asking)["ending"] == "failure"
     assert "counted 100 rows after" in ending(asking)["message"]
 
 
-def test_several_files_and_both_forms_make_one_test(invoke, run_all, testing, report, aws):
+def test_several_files_and_both_forms_make_one_test(invoke, run_all, full_testing, report, aws):
     labels = "file,label,age,gender\n" + "".join(f"{n}.jpg,Star,30,0\n" for n in range(40))
     aws.objects["data", "validation/z/labels.csv"] = labels.encode()
     for number in range(40):
@@ -214,24 +191,26 @@ def test_several_files_and_both_forms_make_one_test(invoke, run_all, testing, re
     assert asked == ["text/csv"] * 4 + ["application/json"] * 2
 
 
-def test_large_images_are_spread_over_more_requests(invoke, testing, report, aws):
+def test_large_images_are_spread_over_more_requests(invoke, full_testing, report, aws):
     aws.objects["data", "validation/validation.csv"] = b"file,label\n" + b"big.jpg,Star\n" * 40
     aws.objects["data", "validation/big.jpg"] = bytes(300_000) + b"\x02"
-    invoke(EVALUATE, testing(), time_left_s=600)
+    invoke(EVALUATE, full_testing(), time_left_s=600)
     assert report()["rows"] == 40
     sizes = [len(request["Body"]) for request in aws.called("InvokeEndpoint")]
     assert max(sizes) < 3_000_000
     assert len(sizes) == 8
 
 
-def test_no_more_rows_are_read_than_the_test_may_take(invoke, testing, report):
-    invoke(EVALUATE, testing(max_rows=150), time_left_s=600)
+def test_no_more_rows_are_read_than_the_test_may_take(invoke, full_testing, report):
+    invoke(EVALUATE, full_testing(max_rows=150), time_left_s=600)
     assert report()["rows"] == 150
 
 
-def test_the_reports_of_a_model_about_people_carry_the_standing_note(invoke, testing, report, aws):
+def test_the_reports_of_a_model_about_people_carry_the_standing_note(
+    invoke, full_testing, report, aws
+):
     about_people = lambda kind, body: answer(kind, body).replace(b"false", b"true")  # noqa: E731
     aws.model_answers = about_people
-    invoke(EVALUATE, testing(), time_left_s=600)
+    invoke(EVALUATE, full_testing(), time_left_s=600)
     assert "cannot establish" in report()["note"]
     assert b"cannot establish" in aws.objects["models", f"{FOLDER}report.html"]

@@ -3,15 +3,19 @@
 import itertools
 import re
 from dataclasses import replace
+from types import SimpleNamespace
 
 import botocore.session
+import cfnlint.schema.manager
 import deployment_plan
 import endpoint_status
+import jsonschema
 import pytest
 import training_status
 from botocore.validate import ParamValidator
 from common.failures import LIMIT, ActionFailed, WrongConfiguration
 from common.names import endpoint_name
+from counting import Progress
 from deployment_request import (
     DeploymentParams,
     Settings,
@@ -19,6 +23,17 @@ from deployment_request import (
     deployment_config,
     model_request,
 )
+from ethnicity_prediction import wire
+from fake_aws import ARN
+from full_test import make_report
+from gate import Thresholds
+from local_cloud.sagemaker.model_card import check_card
+from local_cloud.shapes import request_faults
+from model_card import model_card
+from registration import CONTENT_TYPES, RESPONSE_TYPES, Pages, package_request
+from registration import Settings as RegistrySettings
+from release import approve
+from tally import Tally
 from training_request import Settings as TrainingSettings
 from training_request import TrainingParams, training_request
 
@@ -27,6 +42,7 @@ IMAGE = {"repository": "repo", "commit": "c", "train": {"digest": DIGEST}, "serv
 ROLE, KEY = "arn:aws:iam::000000000000:role/sagemaker", "arn:aws:kms:us-east-1:000000000000:key/k"
 JOB = "11111111-2222-3333-4444-555555555555"
 NAME = f"ethnicity-pred-kmm-{JOB}"
+GROUP = f"{ARN}:model-package-group/ethnicity-pred-models-kmm"
 TRAINED = {
     "serve_image": "repo@sha256:b",
     "model_data_url": "s3://models/training/job/output/model.tar.gz",
@@ -107,6 +123,71 @@ def test_every_deployment_request_is_one_that_sagemaker_knows(accepted, params, 
     accepted("CreateEndpoint", {**target, "Tags": config["Tags"]})
     guard = deployment_config(params)
     accepted("UpdateEndpoint", {**target, **({"DeploymentConfig": guard} if guard else {})})
+
+
+def passed_report(rows=200, **groups):
+    """The report of a test whose every third row is taken for the next label."""
+    tally = Tally(labels=list("ABC"))
+    for number in range(rows):
+        label = "ABC"[number % 3]
+        gender, age = str(number % 2), str(20 + number % 50)
+        people = (gender, age) if groups.get("people", True) else (None, None)
+        tally.add(label, "ABC"[(number + (number % 9 == 0)) % 3], *people)
+    progress = Progress("data", "validation/", [], {}, tally=tally, model={"version": NAME})
+    deployed = {**TRAINED, "environment": "dev", "endpoint_name": "e", "training_job_name": NAME}
+    return make_report(progress, Thresholds(macro_recall=0.5), deployed, "e-1")
+
+
+@pytest.mark.parametrize("people", [True, False])
+@pytest.mark.parametrize("types", [[], ["ml.t2.medium", "ml.m5.large"]])
+def test_every_registration_is_one_that_sagemaker_knows(sagemaker, people, types):
+    """Also by the local cloud's stricter reading of the models, and of the card's schema."""
+    deployed = {**TRAINED, "data_bucket": "data"}
+    pages = Pages("s3://models/evaluations/e-1/report.json", "s3://models/evaluations/e-1/r.html")
+    settings, report = RegistrySettings(GROUP), passed_report(people=people)
+    request = package_request(settings, report, deployed, pages, types, JOB)
+    operation = sagemaker.operation_model("CreateModelPackage")
+    assert request_faults(operation, request) == []
+    check_card(request)
+    assert len(request["ClientToken"]) == 36
+
+
+def as_in_cloudformation(value):
+    """Write a card's names as AWS's resource type for cards does: ModelOverview, XAxisName."""
+    if isinstance(value, list):
+        return [as_in_cloudformation(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    free = {"metadata", "custom_details"}  # their keys are ours
+    return {
+        name.title().replace("_", ""): inner if name in free else as_in_cloudformation(inner)
+        for name, inner in value.items()
+    }
+
+
+def test_the_card_is_one_that_awss_schema_of_cards_knows():
+    manager = cfnlint.schema.manager.PROVIDER_SCHEMA_MANAGER
+    resource = manager.get_resource_schema("us-east-1", "AWS::SageMaker::ModelCard").schema
+    definitions = resource["definitions"]
+    schema = {"$ref": "#/definitions/Content", "definitions": definitions}
+    card = model_card(passed_report(), {**TRAINED, "data_bucket": "data"}, "s3://m/r.html", GROUP)
+    content = as_in_cloudformation(card)
+    assert content.keys() <= definitions["Content"]["properties"].keys()
+    assert [*jsonschema.Draft7Validator(schema).iter_errors(content)] == []
+
+
+def test_an_approval_is_one_that_sagemaker_knows(sagemaker):
+    stub = SimpleNamespace(update_model_package=lambda **request: asked.append(request))
+    asked = []
+    started = {"execution_id": JOB, "endpoint_name": "ethnicity-pred-prod-kmm"}
+    approve(stub, f"{ARN}:model-package/ethnicity-pred-models-kmm/1", started)
+    operation = sagemaker.operation_model("UpdateModelPackage")
+    assert [request_faults(operation, request) for request in asked] == [[]]
+
+
+def test_a_version_takes_what_the_container_takes():
+    assert set(CONTENT_TYPES) == {wire.CSV, wire.JSON, wire.JPEG, wire.PNG}
+    assert {wire.answer_type(kind, wire.CSV) for kind in RESPONSE_TYPES} == set(RESPONSE_TYPES)
 
 
 def enum(model, shape):
