@@ -52,21 +52,20 @@ class SageMaker:
                 yield Resource("training job", item["TrainingJobName"], status=status)
 
     def _model_packages(self) -> Iterator[Resource]:
+        name = self.names.model_package_group
         groups = self._pages("list_model_package_groups", "ModelPackageGroupSummaryList")
-        for group in groups:
-            name = group["ModelPackageGroupName"]
-            if not self.names.is_registered(name):
-                continue
-            yield Resource("model package group", name, stack=self.owner(name))
-            packages = self.aws.pages(
-                "sagemaker",
-                "list_model_packages",
-                "ModelPackageSummaryList",
-                ModelPackageGroupName=name,
-            )
-            for package in packages:
-                label = f"{name}/{package['ModelPackageVersion']}"
-                yield Resource("model package", label, package["ModelPackageArn"])
+        if name not in {group["ModelPackageGroupName"] for group in groups}:
+            return
+        yield Resource("model package group", name)
+        packages = self.aws.pages(
+            "sagemaker",
+            "list_model_packages",
+            "ModelPackageSummaryList",
+            ModelPackageGroupName=name,
+        )
+        for package in packages:
+            label = f"{name}/{package['ModelPackageVersion']}"
+            yield Resource("model package", label, package["ModelPackageArn"])
 
     def _notebook(self) -> Iterator[Resource]:
         name = self.names.notebook

@@ -77,6 +77,11 @@ class Names:
         return tuple(f"{PREFIX}{environment}-{self.unique_id}" for environment in ("dev", "prod"))
 
     @property
+    def model_package_group(self) -> str:
+        """The first model that passes the gate makes it; no stack does."""
+        return f"{PREFIX}models-{self.unique_id}"
+
+    @property
     def functions(self) -> tuple[str, ...]:
         return tuple(f"Ethnicity-Pred-{stem}-{self.unique_id}" for stem in FUNCTIONS)
 
@@ -101,12 +106,6 @@ class Names:
     def is_run(self, name: str) -> bool:
         """Say whether a training job, model or endpoint config was made by this id's pipeline."""
         return bool(re.fullmatch(f"{PREFIX}{self.unique_id}-{_UUID}", name))
-
-    def is_registered(self, name: str) -> bool:
-        """Say whether a model package group or a model card is this id's."""
-        return self.is_run(name) or bool(
-            re.fullmatch(f"{PREFIX}(?:[a-z]+-)*{self.unique_id}", name)
-        )
 
     def is_log_stream(self, group: str, stream: str) -> bool:
         """Say whether a stream of a shared group is this id's."""

@@ -74,7 +74,7 @@ def neighbour(cloud: RunningCloud) -> Callable[[], set[str]]:
     key = cloud.client("kms").create_key(
         Description="Data, models, artifacts and logs of ethnicity prediction dev"
     )["KeyMetadata"]["KeyId"]
-    sagemaker.create_model_package_group(ModelPackageGroupName="ethnicity-pred-dev")
+    sagemaker.create_model_package_group(ModelPackageGroupName="ethnicity-pred-models-dev")
 
     def look() -> set[str]:
         streams = logs.describe_log_streams(logGroupName=JOBS)["logStreams"]
@@ -176,15 +176,17 @@ def use(cloud: RunningCloud, outputs: dict[str, str], folder: Path) -> None:
     sagemaker.get_waiter("endpoint_in_service").wait(
         EndpointName=endpoint, WaiterConfig={"Delay": 1, "MaxAttempts": 60}
     )
-    sagemaker.create_model_package_group(ModelPackageGroupName="ethnicity-pred-kmm")
-    sagemaker.create_model_package(
-        ModelPackageGroupName="ethnicity-pred-kmm",
-        InferenceSpecification={
-            "Containers": [{"Image": image, "ModelDataUrl": f"s3://{model}"}],
-            "SupportedContentTypes": ["text/csv"],
-            "SupportedResponseMIMETypes": ["text/csv"],
-        },
-    )
+    registry = {"ModelPackageGroupName": outputs["ModelPackageGroupName"]}
+    sagemaker.create_model_package_group(**registry)
+    for _ in range(2):
+        sagemaker.create_model_package(
+            **registry,
+            InferenceSpecification={
+                "Containers": [{"Image": image, "ModelDataUrl": f"s3://{model}"}],
+                "SupportedContentTypes": ["text/csv"],
+                "SupportedResponseMIMETypes": ["text/csv"],
+            },
+        )
     group = f"API-Gateway-Execution-Logs_{outputs['ApiId']}/dev"
     cloud.client("logs").create_log_group(logGroupName=group)
 

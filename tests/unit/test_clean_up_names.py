@@ -61,7 +61,7 @@ def test_nothing_of_another_person_is_ever_ours(mine, other):
     assert ours.key_description != theirs.key_description
     for name in (*theirs.endpoints, f"ethnicity-pred-{other}-{UUID}"):
         assert not ours.is_run(name)
-        assert not ours.is_registered(name)
+    assert ours.model_package_group != theirs.model_package_group
     for purpose in (*KEPT_BUCKETS, *WORKING_BUCKETS):
         bucket = f"ethnicity-pred-{purpose}-{other}-0a1b2c3d"
         assert not ours.is_bucket(bucket, KEPT_BUCKETS + WORKING_BUCKETS)
@@ -72,7 +72,6 @@ def test_an_id_that_is_also_a_word_of_our_names_takes_nothing_of_others(word):
     names = Names(word)
     for other in ("ethnicity-pred-dev-kmm", "ethnicity-pred-ecr-kmm", "ethnicity-pred-api-kmm"):
         assert not names.is_run(other)
-        assert not names.is_registered(other)
         assert other not in names.endpoints
     assert names.is_run(f"ethnicity-pred-{word}-{UUID}")
 
@@ -136,6 +135,8 @@ def test_the_templates_give_the_names_that_clean_up_looks_for(templates):
         for resource in template["Resources"].values()
         for key, value in resource.get("Properties", {}).items()
         if key.endswith("Name") or key == "Description" or key == "RepositoryDescription"
+    } | {
+        resolved(o["Value"], "kmm") for template in templates for o in template["Outputs"].values()
     }
     looked_for = {
         names.pipeline,
@@ -146,6 +147,7 @@ def test_the_templates_give_the_names_that_clean_up_looks_for(templates):
         names.key_alias,
         names.key_description,
         names.repository_description,
+        names.model_package_group,
         *names.functions,
         *(g for g in names.log_groups if not g.startswith("/aws/sagemaker/")),
     }
