@@ -92,14 +92,14 @@ def read_channel(folder: Path, spec: InputSpec) -> Dataset:
     return Dataset(
         np.concatenate([part.images for part in parts]),
         values,
-        _joined([part.digest for part in parts]),
+        joined_digest([part.digest for part in parts]),
         {name: [text for part in parts for text in part.groups[name]] for name in GROUPS},
     )
 
 
 def channel_digest(folder: Path) -> str:
     """The digest that read_channel gives, without the work of parsing and decoding."""
-    return _joined([_digest_of(path) for path in _csv_files(folder)])
+    return joined_digest([_digest_of(path) for path in _csv_files(folder)])
 
 
 def _csv_files(folder: Path) -> list[Path]:
@@ -109,7 +109,7 @@ def _csv_files(folder: Path) -> list[Path]:
     return paths
 
 
-def _joined(digests: list[str]) -> str:
+def joined_digest(digests: list[str]) -> str:
     """One file's digest as it is, that of several from theirs in the order of their names."""
     if len(digests) == 1:
         return digests[0]

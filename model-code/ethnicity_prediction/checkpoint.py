@@ -41,12 +41,17 @@ def save(folder: Path, progress: Progress, identity: str) -> None:
     write_whole(folder / FILE, buffer.getvalue())
 
 
-def load(folder: Path, identity: str) -> Progress | None:
-    """The progress saved there, or None where there is none or it belongs to another job."""
+def read(folder: Path) -> bytes:
+    """What was saved there, for this host or another to load; nothing where nothing was."""
     path = folder / FILE
-    if not path.exists():
+    return path.read_bytes() if path.exists() else b""
+
+
+def load(saved: bytes, identity: str) -> Progress | None:
+    """The progress that was saved, or None where there is none or it belongs to another job."""
+    if not saved:
         return None
-    with np.load(path, allow_pickle=False) as file:
+    with np.load(io.BytesIO(saved), allow_pickle=False) as file:
         about = json.loads(file["about"].tobytes())
         if about["identity"] != identity:
             return None

@@ -95,9 +95,10 @@ class Fit:
 
     def _share(self, rows: int) -> int:
         """Images that each host sees in an epoch, the same number on all."""
-        if rows < 2 * self.group.size:
+        least = -self.group.most(-len(self.group.dealt(np.arange(rows))), self.device)
+        if least < 2:
             raise MalformedError(f"{rows} training rows are too few for {self.group.size} host(s)")
-        return rows // self.group.size
+        return int(least)
 
     def _steps(self, share: int) -> int:
         return self._batches_in(share) * self.config.epochs
@@ -150,7 +151,7 @@ class Fit:
     def _batches(self, rows: int, share: int, seed: int) -> list[np.ndarray]:
         """Row numbers of each step: all rows once, dealt out to the hosts."""
         order = np.random.default_rng(seed).permutation(rows)
-        mine = order[self.group.rank :: self.group.size][:share]
+        mine = self.group.dealt(order)[:share]
         return np.array_split(mine, self._batches_in(share))
 
     def _side(self, train: Part, done: float) -> int:

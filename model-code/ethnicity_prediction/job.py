@@ -21,30 +21,35 @@ from .progress import Epoch, Progress
 log = logging.getLogger("train")
 
 
-def run(paths: Paths, environ: Mapping[str, str], should_stop: Callable[[], bool]) -> None:
-    """Read, fit, measure, save; raise with a useful text where that cannot be done."""
-    hyperparameters = config.parse(_read_json(paths, "hyperparameters"))
-    group = read_group(paths.config)
-    spec = InputSpec(hyperparameters.image_size, hyperparameters.channels)
-    material = read(paths, hyperparameters, spec)
-    torch.manual_seed(hyperparameters.seed)
-    network = _network(material, hyperparameters)
-    progress = _fit(paths, network, material, hyperparameters, group, should_stop)
+def run(
+    paths: Paths,
+    environ: Mapping[str, str],
+    should_stop: Callable[[], bool],
+    give_up: Callable[[str], None] = log.error,
+) -> None:
+    """Read, fit, measure, save; raise with a useful text where that cannot be done.
+
+    `give_up` must end the process: see Group.joined.
+    """
+    given = config.parse(_read_json(paths, "hyperparameters"))
+    group, device = read_group(paths.config), best_device()
+    with group.joined(device, given.peer_timeout_s, give_up):
+        spec = InputSpec(given.image_size, given.channels)
+        material = read(paths, given, spec, group, device)
+        torch.manual_seed(given.seed)
+        network = Network(len(material.labels.values), given.channels, given.width, given.dropout)
+        progress = _fit(paths, network, material, given, group, device, should_stop)
     if not progress.history:
         raise InterruptedError("asked to stop before the first step: there is no model to save")
     if group.leads:
         version = environ.get("TRAINING_JOB_NAME") or "unnamed"
-        facts = {"version": version, "hosts": group.size, "device": str(best_device())}
-        artifact.save(paths.model, network, material, hyperparameters, progress, facts)
+        facts = {"version": version, "hosts": group.size, "device": str(device)}
+        artifact.save(paths.model, network, material, given, progress, facts)
 
 
 def _read_json(paths: Paths, name: str) -> dict[str, Any]:
     path = paths.config / f"{name}.json"
     return json.loads(path.read_text()) if path.exists() else {}
-
-
-def _network(material: Material, given: config.Hyperparameters) -> Network:
-    return Network(len(material.labels.values), given.channels, given.width, given.dropout)
 
 
 def _fit(
@@ -53,31 +58,27 @@ def _fit(
     material: Material,
     given: config.Hyperparameters,
     group: Group,
+    device: torch.device,
     should_stop: Callable[[], bool],
 ) -> Progress:
-    fit = Fit(network, given, material.prior, budget_s=given.budget_s, group=group)
+    fit = Fit(network, given, material.prior, budget_s=given.budget_s, group=group, device=device)
     identity = _identity(material, given, group)
-    resume = checkpoint.load(paths.checkpoints, identity)
+    saved = checkpoint.read(paths.checkpoints) if group.leads else b""
+    resume = checkpoint.load(group.heard_from(0, saved, device), identity)
+    if resume:
+        log.info("resumed epoch=%d step=%d", len(resume.history), resume.step)
 
     def on_epoch(epoch: Epoch, progress: Progress) -> None:
         log.info(_line(epoch))
         checkpoint.save(paths.checkpoints, progress, identity)
 
-    group.join(fit.device)
-    try:
-        if not group.same(resume.step if resume else -1, fit.device):
-            resume = None  # not every host has this checkpoint
-        if resume:
-            log.info("resumed epoch=%d step=%d", len(resume.history), resume.step)
-        return fit.run(
-            material.train,
-            material.validation,
-            resume=resume,
-            should_stop=should_stop,
-            on_epoch=on_epoch,
-        )
-    finally:
-        group.leave()
+    return fit.run(
+        material.train,
+        material.validation,
+        resume=resume,
+        should_stop=should_stop,
+        on_epoch=on_epoch,
+    )
 
 
 def _line(epoch: Epoch) -> str:

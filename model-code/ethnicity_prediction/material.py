@@ -1,17 +1,21 @@
 """What a job learns from and is measured on: channels in, arrays out."""
 
 import logging
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
+import torch
 
 from . import cache
+from .channel import Dataset, joined_digest
 from .config import Hyperparameters
 from .errors import MalformedError
 from .fit import Part
+from .hosts import Group
 from .images import InputSpec
-from .labels import Labels, labels_of, read_naming
+from .labels import Labels, Naming, labels_of, read_naming
 from .paths import Paths
 from .split import stratified
 
@@ -33,43 +37,72 @@ class Material:
     """All rows of a job, dealt out."""
 
     labels: Labels
-    train: Part
+    train: Part  # this host's own rows where the channel is sharded
     validation: Part
     held_out: HeldOut
     digest: str
+    counts: np.ndarray  # rows of each label to learn from, on all hosts, int [L]
 
     @property
     def rows(self) -> int:
-        return len(self.train.codes)
+        return int(self.counts.sum())
 
     @property
     def prior(self) -> np.ndarray:
         """Share of each label in the training part, float [L]."""
-        return np.bincount(self.train.codes, minlength=len(self.labels.values)) / self.rows
+        return self.counts / self.rows
 
 
-def read(paths: Paths, given: Hyperparameters, spec: InputSpec) -> Material:
+def read(
+    paths: Paths, given: Hyperparameters, spec: InputSpec, group: Group, device: torch.device
+) -> Material:
     """Read the channels; without one for validation, a stratified part of train is held out."""
     train = cache.read(paths.channel("train"), spec, paths.cache)
-    digest, naming = train.digest, read_naming(paths.channel("train"))
-    labels = labels_of(train.values, naming)
-    log.info("read channel=train rows=%d labels=%s", len(train.values), ",".join(labels.names))
-    if len(labels.values) < 2:
-        raise MalformedError(f"the training data has one label only: {labels.names[0]}")
+    naming = read_naming(paths.channel("train"))
+    log.info("read channel=train rows=%d", len(train.values))
     if paths.channel("validation").is_dir():
         channel, other = "validation", cache.read(paths.channel("validation"), spec, paths.cache)
         held = np.arange(len(other.values))
         log.info("read channel=validation rows=%d", len(held))
     else:
         channel, rng = "train", np.random.default_rng(given.seed)
-        kept, held = stratified(train.codes(labels.values), given.validation_fraction, rng)
+        codes = train.codes(labels_of(train.values, naming).values)
+        kept, held = stratified(codes, given.validation_fraction, rng)
         train, other = train.take(kept), train.take(held)
         log.info("no validation channel: held out rows=%d", len(held))
-    truth = [naming.name(value) for value in other.values]
+    naming, rows, digest = _of_all_hosts(train, naming, group, device)
+    labels = labels_of(rows, naming)
+    log.info("labels=%s", ",".join(labels.names))
+    if len(labels.values) < 2:
+        raise MalformedError(f"the training data has one label only: {labels.names[0]}")
     return Material(
         labels,
         Part(train.images, train.codes(labels.values)),
         Part(other.images, other.codes(labels.values)),
-        HeldOut(channel, (held + 1).tolist(), truth, other.groups),
+        HeldOut(channel, (held + 1).tolist(), list(map(naming.name, other.values)), other.groups),
         digest,
+        np.array([rows[value] for value in labels.values]),
     )
+
+
+def _of_all_hosts(
+    train: Dataset, naming: Naming, group: Group, device: torch.device
+) -> tuple[Naming, Counter[str], str]:
+    """Naming, rows of each label, and digest of training data that the hosts may have shared out.
+
+    labels.json is then on one host only, as any other file is.
+    """
+    mine = {"counts": Counter(train.values), "digest": train.digest, "naming": asdict(naming)}
+    hosts = group.everyone(mine, device)
+    digests = [told["digest"] for told in hosts]
+    if not group.sharded:
+        if len(set(digests)) > 1:
+            raise MalformedError(
+                f"the hosts have different data in the channel train (SHA-256 {digests}), which is "
+                "not sharded: start the training again once nobody writes to it"
+            )
+        hosts, digests = hosts[:1], digests[:1]
+    namings = [Naming(**told["naming"]) for told in hosts]
+    rows = sum((Counter(told["counts"]) for told in hosts), Counter[str]())
+    found = next((each for each in namings if each != Naming()), Naming())
+    return found, rows, joined_digest(digests)

@@ -17,7 +17,6 @@ from ethnicity_prediction.config import parse  # noqa: E402
 from ethnicity_prediction.convert import to_onnx  # noqa: E402
 from ethnicity_prediction.errors import MalformedError  # noqa: E402
 from ethnicity_prediction.fit import Fit, Part  # noqa: E402
-from ethnicity_prediction.hosts import Group, group_from  # noqa: E402
 from ethnicity_prediction.images import InputSpec  # noqa: E402
 from ethnicity_prediction.model import Classifier, Network  # noqa: E402
 from ethnicity_prediction.paths import Paths  # noqa: E402
@@ -178,7 +177,7 @@ def test_a_restarted_job_goes_on_where_it_was(tmp_path: Path, muon_rate: str):
         on_epoch=lambda e, p: (keep(e, p), stopped.append(e)),
         should_stop=lambda: len(stopped) >= 2,
     )
-    resumed = checkpoint.load(tmp_path, "same")
+    resumed = checkpoint.load(checkpoint.read(tmp_path), "same")
     assert [e.epoch for e in resumed.history] == [1, 2]
     finished = fresh_fit(config).run(train, validation, resume=resumed)
     assert [e.epoch for e in finished.history] == [e.epoch for e in whole.history]
@@ -188,7 +187,8 @@ def test_a_restarted_job_goes_on_where_it_was(tmp_path: Path, muon_rate: str):
 
 def test_a_checkpoint_of_another_job_is_not_taken(trained: Path):
     assert (trained / "checkpoints" / checkpoint.FILE).exists()
-    assert checkpoint.load(trained / "checkpoints", "another") is None
+    assert checkpoint.load(checkpoint.read(trained / "checkpoints"), "another") is None
+    assert checkpoint.load(checkpoint.read(trained / "none"), "another") is None
 
 
 def test_a_checkpoint_holds_no_pickle(trained: Path):
@@ -249,27 +249,6 @@ def test_epochs_on_small_images_are_measured_on_small_images(monkeypatch):
 def test_images_are_small_for_the_first_share_of_the_training():
     fit = fresh_fit(parse(TINY | {"small_share": "0.4"}))
     assert [fit._side(part(6), done) for done in (0.0, 0.39, 0.4, 1.0)] == [32, 32, 48, 48]
-
-
-def test_a_single_host_needs_no_group():
-    assert group_from({}) == Group()
-    assert group_from({"hosts": ["algo-1"], "current_host": "algo-1"}) == Group()
-
-
-def test_hosts_are_ranked_by_name():
-    config = {"hosts": ["algo-2", "algo-1"], "current_host": "algo-2"}
-    assert group_from(config | {"network_interface_name": "eth0"}) == Group(1, 2, "algo-1", "eth0")
-    with pytest.raises(MalformedError, match="not among"):
-        group_from(config | {"current_host": "algo-9"})
-
-
-def test_two_hosts_share_out_the_rows_of_one():
-    single, first, second = (fresh_fit() for _ in range(3))
-    first.group, second.group = Group(0, 2, "a"), Group(1, 2, "a")
-    whole = single._batches(32, 32, seed=3)
-    halves = [fit._batches(32, 16, seed=3) for fit in (first, second)]
-    assert len(whole) == len(halves[0]) == len(halves[1])
-    assert sorted(np.concatenate(whole)) == sorted(np.concatenate(halves[0] + halves[1]))
 
 
 @pytest.mark.parametrize(("seconds_of_two", "kept"), [(0.5, 2), (0.9, 1), (3.0, 1)])

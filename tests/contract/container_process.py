@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,12 +26,14 @@ def lay_out(root: Path, hyperparameters: dict[str, str] | None = None, **resourc
     (config / "resourceconfig.json").write_text(json.dumps(hosts | resources))
 
 
-def start(python: Path, program: str, root: Path, **variables: str) -> subprocess.Popen[str]:
+def start(
+    python: Path, program: str, root: Path, prefix: Sequence[str] = (), **variables: str
+) -> subprocess.Popen[str]:
     """Start `train` or `serve`; what it prints goes to ROOT/<program>.log."""
     environ = {"PATH": os.environ["PATH"], "ML_ROOT": str(root), "OMP_NUM_THREADS": "1"}
     with (root / f"{program}.log").open("a") as log:
         return subprocess.Popen(
-            [str(python), str(MODEL_CODE / program)],
+            [*prefix, str(python), str(MODEL_CODE / program)],
             env=environ | variables,
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -45,6 +48,14 @@ def train(python: Path, root: Path, **variables: str) -> int:
 
 def log_of(root: Path, program: str) -> str:
     return (root / f"{program}.log").read_text()
+
+
+def wait_for(text: str, root: Path, limit_s: float = 90) -> None:
+    """Wait until `train` has printed this."""
+    end = time.monotonic() + limit_s
+    while text not in log_of(root, "train"):
+        assert time.monotonic() < end, log_of(root, "train")
+        time.sleep(0.05)
 
 
 def free_port() -> int:

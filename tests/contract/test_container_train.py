@@ -1,4 +1,4 @@
-"""`train` as SageMaker runs it: embedded data, interruptions, several hosts, failures."""
+"""`train` as SageMaker runs it: embedded data, interruptions, failures."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ import csv
 import json
 import re
 import signal
-import time
 from pathlib import Path
 
 import pytest
-from container_process import lay_out, log_of, start, train
+from container_process import lay_out, log_of, start, train, wait_for
 from draw_glyphs import NAMES, write_data
 
 FEW = {"train": 300, "validation": 60, "smoketest": 5}
@@ -30,13 +29,6 @@ def job(root: Path, data: Path, hyperparameters: dict[str, str] | None = None, *
     for channel in ("train", "validation"):
         (root / "input/data" / channel).symlink_to(data / channel)
     return root
-
-
-def wait_for(text: str, root: Path, limit_s: float = 90) -> None:
-    end = time.monotonic() + limit_s
-    while text not in log_of(root, "train"):
-        assert time.monotonic() < end, log_of(root, "train")
-        time.sleep(0.05)
 
 
 def test_the_embedded_data_is_learnt_with_the_defaults(trained_on_glyphs: Path):
@@ -90,22 +82,6 @@ def test_a_killed_job_goes_on_from_its_checkpoint(
     card = json.loads((root / "model/model.json").read_text())
     epochs = [epoch["epoch"] for epoch in card["training"]["epochs"]]
     assert epochs == list(range(1, len(epochs) + 1))
-
-
-def test_two_hosts_train_one_model(model_python: Path, few_glyphs: Path, tmp_path: Path):
-    hosts = ["127.0.0.1", "127.0.0.2"]
-    roots = []
-    for host in hosts:
-        (tmp_path / host).mkdir()
-        roots.append(
-            job(tmp_path / host, few_glyphs, {"epochs": "2"}, current_host=host, hosts=hosts)
-        )
-    processes = [start(model_python, "train", root) for root in roots]
-    codes = [process.wait(timeout=120) for process in processes]
-    assert codes == [0, 0], [log_of(root, "train") for root in roots]
-    assert (roots[0] / "model/model.onnx").exists()
-    assert not (roots[1] / "model").exists()
-    assert "epoch=2 " in log_of(roots[0], "train")
 
 
 @pytest.mark.parametrize(
