@@ -64,3 +64,26 @@ def test_serving_needs_no_training_framework():
     command = [sys.executable, "-c", code, str(PROGRAM)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("module", ["predictor", "convert"])
+def test_onnx_runtime_keeps_no_identifier_and_reports_to_nobody(tmp_path: Path, module: str):
+    if module == "convert":
+        pytest.importorskip("torch")
+    script = f"""
+import ethnicity_prediction.{module}, onnxruntime
+try:
+    onnxruntime.InferenceSession(b"no graph")
+except onnxruntime.capi.onnxruntime_pybind11_state.InvalidProtobuf:
+    print("tried")
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env={"HOME": str(tmp_path), "PATH": os.environ["PATH"]},
+        cwd=PROGRAM,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "tried\n"
+    assert list(tmp_path.iterdir()) == []
