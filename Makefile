@@ -36,7 +36,7 @@ export BASE_IMAGE
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help setup setup-dev setup-aws setup-lint setup-model lock format docs lint test test-unit \
-	test-contract test-model test-offline test-hard check package-lambdas demo \
+	test-contract test-model test-offline test-hard test-docker check package-lambdas demo \
 	train-local serve-local predict-local deploy-prep deploy-pipeline clean-up clean
 
 help: ## print this help
@@ -89,6 +89,9 @@ test-offline: setup-dev setup-aws setup-model $(ZIPS) ## the pipeline on the loc
 
 test-hard: setup-dev setup-aws setup-model $(ZIPS) ## the tests that take minutes: notebooks, clean-up killed midway
 	$(BIN)/pytest tests -m hard
+
+test-docker: setup-dev setup-aws setup-model $(ZIPS) ## the container and the demo on a Docker engine (BASE_IMAGE=)
+	$(BIN)/pytest tests -m docker
 
 check: lint test ## what CI runs
 

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import draw_glyphs
 import pytest
 from cfn_template import Resolver, load
-from local_cloud.docker_cli.prime import environment_of
 
 sys.path.append(str(Path(__file__).parent))
 
-from container_process import lay_out, log_of, train
+from containers import (
+    DockerImages,
+    Images,
+    ProcessImages,
+    lay_out,
+    log_of,
+    require_docker,
+    sweep,
+    train,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 ACCOUNT = {
@@ -85,28 +92,38 @@ def stack(stack_of: Callable[..., Resolver], pipeline: dict[str, Any]) -> Resolv
 
 
 @pytest.fixture(scope="session")
-def model_python() -> Path:
-    """The Python of the container's target `test`: torch, ONNX Runtime and pytest."""
-    return _python_of("test")
+def processes(tmp_path_factory: pytest.TempPathFactory) -> ProcessImages:
+    """The process engine."""
+    return ProcessImages(tmp_path_factory.mktemp("images"))
 
 
 @pytest.fixture(scope="session")
-def serve_python() -> Path:
-    """The Python of the container's target `serve`: ONNX Runtime only."""
-    return _python_of("serve")
+def docker_images(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DockerImages]:
+    """The Docker engine; without one the test is skipped."""
+    require_docker()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LOCAL_CLOUD_STATE", str(tmp_path_factory.mktemp("state")))
+        yield DockerImages()
+        sweep()
 
 
-def _python_of(target: str) -> Path:
-    arguments = {"TORCH_INDEX_URL": os.environ.get("TORCH_INDEX_URL", "")}
-    return environment_of(ROOT / "model-code/Dockerfile", target, arguments) / "bin/python"
+@pytest.fixture(
+    scope="session",
+    params=["processes", pytest.param("docker_images", marks=pytest.mark.docker)],
+    ids=["process", "docker"],
+)
+def images(request: pytest.FixtureRequest) -> Images:
+    """Each of the engines, with the images of the Dockerfile's targets."""
+    made: Images = request.getfixturevalue(request.param)
+    return made
 
 
 @pytest.fixture(scope="session")
-def trained_on_glyphs(model_python: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def trained_on_glyphs(processes: ProcessImages, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a job that trained on the embedded data with the default hyperparameters."""
     root = tmp_path_factory.mktemp("glyphs")
     draw_glyphs.write_data(root / "input/data", draw_glyphs.SEED, draw_glyphs.ROWS)
-    lay_out(root)
-    code = train(model_python, root, TRAINING_JOB_NAME="glyphs-1")
+    lay_out(root, processes)
+    code = train(processes, root, TRAINING_JOB_NAME="glyphs-1")
     assert code == 0, log_of(root, "train")
     return root

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from container_process import MODEL_CODE, ROOT
+from containers import MODEL_CODE, ROOT
 
 REPOSITORY = "123456789012.dkr.ecr.us-east-1.amazonaws.com/ethnicity-pred-ecr-kmm"
 COMMIT = "0a1b2c3d4e5f60718293a4b5c6d7e8f901234567"

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from container_process import MODEL_CODE, lay_out, log_of, start, train, wait_for
+from containers import MODEL_CODE, ProcessImages, lay_out, log_of, train, wait_for
 
 sys.path.append(str(MODEL_CODE / "tests"))
 
@@ -82,7 +82,7 @@ def running() -> Iterator[list[subprocess.Popen[str]]]:
 class Pair:
     """A job on two hosts, each with an /opt/ml of its own."""
 
-    python: Path
+    images: ProcessImages
     network: Network
     running: list[subprocess.Popen[str]]
     roots: tuple[Path, Path]
@@ -92,6 +92,7 @@ class Pair:
             root.mkdir()
             lay_out(
                 root,
+                self.images,
                 TINY | {"peer_timeout_s": "3"} | hyperparameters,
                 current_host=self.network.addresses[place],
                 hosts=list(self.network.addresses),
@@ -102,7 +103,7 @@ class Pair:
 
     def start(self) -> list[subprocess.Popen[str]]:
         self.running[:] = [
-            start(self.python, "train", root, prefix)
+            start(self.images, root, prefix)
             for root, prefix in zip(self.roots, self.network.prefixes, strict=True)
         ]
         return self.running
@@ -118,9 +119,19 @@ class Pair:
         return "\n".join(log_of(root, "train") for root in self.roots)
 
 
+def start(images: ProcessImages, root: Path, prefix: tuple[str, ...]) -> subprocess.Popen[str]:
+    """Start `train` at a place of its own, which is not for the engine to choose."""
+    program = [str(images.image("train").environment / "bin/python"), str(MODEL_CODE / "train")]
+    environ = {"PATH": os.environ["PATH"], "ML_ROOT": str(root), "OMP_NUM_THREADS": "1"}
+    with (root / "train.log").open("a") as log:
+        return subprocess.Popen(
+            [*prefix, *program], env=environ, stdout=log, stderr=subprocess.STDOUT, text=True
+        )
+
+
 @pytest.fixture
-def pair(model_python: Path, network: Network, running, tmp_path: Path) -> Pair:
-    return Pair(model_python, network, running, (tmp_path / "a", tmp_path / "b"))
+def pair(processes: ProcessImages, network: Network, running, tmp_path: Path) -> Pair:
+    return Pair(processes, network, running, (tmp_path / "a", tmp_path / "b"))
 
 
 def card_of(root: Path) -> dict:
@@ -138,8 +149,8 @@ def test_two_hosts_learn_what_one_does_and_one_writes(pair: Pair, tmp_path: Path
         assert not (pair.roots[1] / folder).exists()
     alone = tmp_path / "alone"
     shutil.copytree(pair.roots[0] / "input", alone / "input")
-    lay_out(alone, TINY)
-    assert train(pair.python, alone) == 0
+    lay_out(alone, pair.images, TINY)
+    assert train(pair.images, alone) == 0
     both, one = card_of(pair.roots[0]), card_of(alone)
     assert both["metrics"]["accuracy"] >= 0.9
     assert abs(both["metrics"]["accuracy"] - one["metrics"]["accuracy"]) <= 0.1

@@ -5,11 +5,11 @@ from __future__ import annotations
 import csv
 import json
 import re
-import signal
+import shutil
 from pathlib import Path
 
 import pytest
-from container_process import lay_out, log_of, start, train, wait_for
+from containers import Images, host_of, lay_out, log_of, start, train, wait_for
 from draw_glyphs import NAMES, write_data
 
 FEW = {"train": 300, "validation": 60, "smoketest": 5}
@@ -22,12 +22,17 @@ def few_glyphs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def job(root: Path, data: Path, hyperparameters: dict[str, str] | None = None, **resources) -> Path:
-    """A job's folder, its channels linked to the data."""
-    lay_out(root, hyperparameters, **resources)
-    (root / "input/data").mkdir(parents=True)
+def job(
+    images: Images,
+    root: Path,
+    data: Path,
+    hyperparameters: dict[str, str] | None = None,
+    **resources,
+) -> Path:
+    """A job's folder, with the data in its channels."""
+    lay_out(root, images, hyperparameters, **resources)
     for channel in ("train", "validation"):
-        (root / "input/data" / channel).symlink_to(data / channel)
+        shutil.copytree(data / channel, root / "input/data" / channel)
     return root
 
 
@@ -58,30 +63,44 @@ def test_nothing_but_the_artifact_is_left_in_the_model_folder(trained_on_glyphs:
     assert not (trained_on_glyphs / "output/failure").exists()
 
 
-def test_sigterm_saves_the_best_so_far(model_python: Path, few_glyphs: Path, tmp_path: Path):
-    root = job(tmp_path, few_glyphs, {"epochs": "1000", "patience": "1000"})
-    process = start(model_python, "train", root)
+def test_sigterm_saves_the_best_so_far(images: Images, few_glyphs: Path, tmp_path: Path):
+    root = job(images, tmp_path, few_glyphs, {"epochs": "1000", "patience": "1000"})
+    container = start(images, ["train"], root)
     wait_for("epoch=2 ", root)
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(timeout=60) == 0
+    container.terminate()
+    assert container.wait(60) == 0
     card = json.loads((root / "model/model.json").read_text())
     assert 2 <= len(card["training"]["epochs"]) < 1000
 
 
-def test_a_killed_job_goes_on_from_its_checkpoint(
-    model_python: Path, few_glyphs: Path, tmp_path: Path
-):
-    root = job(tmp_path, few_glyphs, {"epochs": "6", "patience": "1000"})
-    process = start(model_python, "train", root)
+def test_a_killed_job_goes_on_from_its_checkpoint(images: Images, few_glyphs: Path, tmp_path: Path):
+    root = job(images, tmp_path, few_glyphs, {"epochs": "6", "patience": "1000"})
+    container = start(images, ["train"], root)
     wait_for("epoch=3 ", root)
-    process.kill()
-    process.wait()
+    container.kill()
     assert not (root / "model").exists()
-    assert train(model_python, root) == 0
+    assert train(images, root) == 0
     assert re.search(r"resumed epoch=[234567]", log_of(root, "train"))
     card = json.loads((root / "model/model.json").read_text())
     epochs = [epoch["epoch"] for epoch in card["training"]["epochs"]]
     assert epochs == list(range(1, len(epochs) + 1))
+
+
+def test_two_hosts_train_one_model(images: Images, few_glyphs: Path, tmp_path: Path):
+    hosts = images.host_names
+    roots = [
+        job(images, tmp_path / host, few_glyphs, {"epochs": "2"}, current_host=host, hosts=hosts)
+        for host in hosts
+    ]
+    containers = [
+        start(images, ["train"], root, **host_of(images, host, tmp_path.name))
+        for host, root in zip(hosts, roots, strict=True)
+    ]
+    codes = [container.wait(120) for container in containers]
+    assert codes == [0, 0], [log_of(root, "train") for root in roots]
+    assert (roots[0] / "model/model.onnx").exists()
+    assert not (roots[1] / "model").exists()
+    assert "epoch=2 " in log_of(roots[0], "train")
 
 
 @pytest.mark.parametrize(
@@ -93,9 +112,9 @@ def test_a_killed_job_goes_on_from_its_checkpoint(
     ],
 )
 def test_a_failure_is_told_in_the_failure_file(
-    model_python: Path, few_glyphs: Path, tmp_path: Path, hyperparameters, spoil, reason
+    images: Images, few_glyphs: Path, tmp_path: Path, hyperparameters, spoil, reason
 ):
-    lay_out(tmp_path, hyperparameters)
+    lay_out(tmp_path, images, hyperparameters)
     channel = tmp_path / "input/data/train"
     channel.mkdir(parents=True)
     if spoil != "nothing":
@@ -105,7 +124,7 @@ def test_a_failure_is_told_in_the_failure_file(
             rows[2][4] = "300" + rows[2][4][rows[2][4].index(" ") :]
         with (channel / "train.csv").open("w", newline="") as file:
             csv.writer(file).writerows(rows)
-    assert train(model_python, tmp_path) == 1
+    assert train(images, tmp_path) == 1
     told = (tmp_path / "output/failure").read_text()
     assert reason in told
     assert len(told) <= 1024

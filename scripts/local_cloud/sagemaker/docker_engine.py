@@ -1,8 +1,9 @@
 """The Docker engine: pulls from the local ECR as the role, and runs containers as SageMaker does.
 
 Each program gets a network of its own, which the hosts of one training job share. With network
-isolation it has no way out. Where a Docker engine has no networks, LOCAL_CLOUD_DOCKER_NETWORK=host
-puts containers on this machine's own, and isolation is not enforced.
+isolation that network has no way out, except to what this machine itself offers on every address.
+Where a Docker engine has no networks, LOCAL_CLOUD_DOCKER_NETWORK=host puts containers on this
+machine's own, and isolation is not enforced.
 
 Not emulated: access to AWS from a container that is not isolated (the local cloud listens on
 127.0.0.1, which is another one there), instance types, and GPUs.

@@ -1,0 +1,119 @@
+"""What SageMaker gives a container, and what it takes: user, files, network, sockets, endings."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from containers import DockerImages, Images, ProcessImages, Server, free_port, log_of, start
+from local_cloud import engines
+from local_cloud.sagemaker.engine import ExecError, Program
+
+ACCEPT_S = 0.25  # in which SageMaker wants a connection to be accepted
+CONNECTIONS = 250
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "model").mkdir()
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def server(images: Images, trained_on_glyphs: Path) -> Iterator[Server]:
+    running = Server(images, trained_on_glyphs)
+    yield running
+    running.stop()
+
+
+def python(images: Images, target: str, script: str, folder: Path) -> tuple[int | None, str]:
+    """The exit code of a script in an image, and what it printed."""
+    container = start(images, ["python3", "-c", script], folder, target=target)
+    try:
+        return container.wait(60), log_of(folder, "python3")
+    finally:
+        container.kill()
+
+
+def files(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize(("target", "user"), [("train", ""), ("serve", "65534:65534")])
+def test_serve_is_nobody_and_train_is_root_whose_volumes_they_are(images: Images, target, user):
+    assert images.user(target) == user
+
+
+@pytest.mark.docker
+@pytest.mark.parametrize(("target", "user"), [("train", "0"), ("serve", "65534")])
+def test_programs_really_run_as_that_user(docker_images: DockerImages, folder: Path, target, user):
+    script = "import os; print(os.getuid(), os.environ.get('HOME'))"
+    code, printed = python(docker_images, target, script, folder)
+    assert (code, printed.split()[0]) == (0, user)
+
+
+def test_serving_writes_nothing_into_the_image(processes: ProcessImages, trained_on_glyphs: Path):
+    root = processes.image("serve").root
+    before = files(root)
+    server = Server(processes, trained_on_glyphs)
+    server.invoke(b"1 2 3", "text/csv")
+    server.stop()
+    assert files(root) == before
+
+
+@pytest.mark.docker
+@pytest.mark.parametrize("target", ["train", "serve"])
+def test_all_these_tests_run_on_a_read_only_image(
+    docker_images: DockerImages, folder: Path, target: str
+):
+    code, printed = python(docker_images, target, "open('/opt/program/x', 'w')", folder)
+    assert code == 1
+    assert "Read-only file system" in printed
+
+
+@pytest.mark.docker
+def test_serve_may_read_its_model_and_not_change_it(docker_images: DockerImages, folder: Path):
+    container = start(
+        docker_images, ["touch", "/opt/ml/model/x"], folder, target="serve", port=8080
+    )
+    assert container.wait(60) == 1
+    assert list((folder / "model").iterdir()) == []
+
+
+@pytest.mark.docker
+@pytest.mark.parametrize("isolated", [True, False])
+def test_only_an_isolated_container_has_no_way_out(
+    docker_images: DockerImages, folder: Path, isolated: bool
+):
+    program = Program(
+        ["sleep", "60"], folder, {}, folder / "log", port=free_port(), isolated=isolated
+    )
+    container = docker_images.engine.start(docker_images.image("serve"), program)
+    try:
+        networks = "{{range $name, $_ := .NetworkSettings.Networks}}{{$name}}{{end}}"
+        network = engines.docker("inspect", "-f", networks, container.name).stdout.strip()
+        internal = engines.docker("network", "inspect", "-f", "{{.Internal}}", network).stdout
+    finally:
+        container.kill()
+    assert internal.strip() == str(isolated).lower()
+
+
+def test_connections_are_accepted_while_many_others_idle(server: Server):
+    with contextlib.ExitStack() as opened:
+        for _ in range(CONNECTIONS):
+            connection = socket.create_connection(server.container.address, timeout=ACCEPT_S)
+            opened.enter_context(connection)
+        assert server.call("GET", "/ping")[0] == 200
+
+
+@pytest.mark.parametrize("code", [0, 3])
+def test_the_exit_code_is_the_programs(images: Images, folder: Path, code: int):
+    assert python(images, "serve", f"raise SystemExit({code})", folder)[0] == code
+
+
+def test_a_program_that_the_image_lacks_is_told_in_the_runtimes_words(images: Images, folder: Path):
+    with pytest.raises(ExecError, match='exec: "fly": executable file not found'):
+        start(images, ["fly"], folder, target="serve")
