@@ -15,7 +15,7 @@ import onnxruntime
 import PIL
 import torch
 
-from . import export, images
+from . import export, images, weights
 from .config import Hyperparameters
 from .convert import to_onnx
 from .images import InputSpec
@@ -40,7 +40,7 @@ def save(
     progress: Progress,
     facts: Mapping[str, Any],
 ) -> None:
-    """Model, card and report of the best weights; `facts` are "version", "hosts" and "device"."""
+    """Model, card and report of the best weights; `facts`: version, hosts, device, pretrained."""
     network.load_state_dict(progress.best)
     network.cpu().eval()
     spec = InputSpec(given.image_size, given.channels)
@@ -57,12 +57,21 @@ def save(
     answers = _ask(Predictor(graph, card, torch.get_num_threads()), material)
     card["metrics"] = _measure(answers)
     card["data"] = {"digest": f"sha256:{material.digest}", "rows": material.rows}
-    card["training"] = _training(given, progress, point)
+    card["training"] = {**_training(given, progress, point), "pretrained": facts["pretrained"]}
     card["created"] = datetime.now(UTC).isoformat(timespec="seconds")
     report = make_report(card, answers, _surroundings(facts))
     page = report_html(report, pictures(card, material.validation.images[answers.worst]))
-    export.save(folder, graph, card, report, page)
+    export.save(folder, graph, card, _beside(network, report, page))
     log.info("saved model=%s bytes=%d", folder, len(graph))
+
+
+def _beside(network: Network, report: Mapping[str, Any], page: str) -> dict[str, bytes]:
+    arrays = {name: value.numpy() for name, value in network.state_dict().items()}
+    return {
+        export.WEIGHTS_FILE: weights.to_bytes(arrays),
+        export.REPORT_FILE: export.as_json(report),
+        export.PAGE_FILE: page.encode(),
+    }
 
 
 def _at_operating_point(

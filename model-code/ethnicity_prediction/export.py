@@ -1,4 +1,4 @@
-"""The model artifact, written and read side by side: model.onnx + model.json, and a report."""
+"""The model artifact, written and read side by side: model.onnx + model.json."""
 
 import json
 from collections.abc import Mapping
@@ -10,19 +10,19 @@ from .predictor import Predictor
 
 GRAPH_FILE = "model.onnx"
 CARD_FILE = "model.json"
-REPORT_FILE, PAGE_FILE = "report.json", "report.html"  # for people; serving does not read them
+WEIGHTS_FILE = "weights.safetensors"  # for a training that goes on from them
+REPORT_FILE, PAGE_FILE = "report.json", "report.html"  # for people
 NEEDED = {"name", "version", "labels", "label_values", "sensitive", "image_size", "channels"}
 
 
-def save(
-    folder: Path, graph: bytes, card: Mapping[str, Any], report: Mapping[str, Any], page: str
-) -> None:
-    """All files, each whole or not at all; the card last, as the mark of a complete model."""
+def save(folder: Path, graph: bytes, card: Mapping[str, Any], beside: Mapping[str, bytes]) -> None:
+    """All files, each whole or not at all; the card last, as the mark of a complete model.
+
+    `beside` are files that serving does not read, by name.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    write_whole(folder / GRAPH_FILE, graph)
-    write_whole(folder / REPORT_FILE, _json(report))
-    write_whole(folder / PAGE_FILE, page.encode())
-    write_whole(folder / CARD_FILE, _json(card))
+    for name, content in {GRAPH_FILE: graph, **beside, CARD_FILE: as_json(card)}.items():
+        write_whole(folder / name, content)
 
 
 def load(folder: Path, threads: int = 1) -> Predictor:
@@ -40,7 +40,7 @@ def load(folder: Path, threads: int = 1) -> Predictor:
     return Predictor(folder / GRAPH_FILE, card, threads)
 
 
-def _json(value: Mapping[str, Any]) -> bytes:
+def as_json(value: Mapping[str, Any]) -> bytes:
     return (json.dumps(value, indent=2) + "\n").encode()
 
 

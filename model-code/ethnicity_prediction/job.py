@@ -4,6 +4,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -12,13 +13,67 @@ from . import artifact, checkpoint, config
 from .device import best_device
 from .fit import Fit
 from .hosts import Group, read_group
-from .images import InputSpec
-from .material import Material, read
+from .material import Material, read_material
 from .model import Network
 from .paths import Paths
+from .pretrained import Pretrained, begin_with, read_pretrained
 from .progress import Epoch, Progress
 
 log = logging.getLogger("train")
+
+
+@dataclass(frozen=True)
+class Job:
+    """What stays the same from a job's first line to its last."""
+
+    paths: Paths
+    given: config.Hyperparameters
+    group: Group
+    device: torch.device
+
+    def network(self, material: Material, earlier: Pretrained | None) -> Network:
+        """The network to begin with, drawn from the seed or taken from an earlier training."""
+        torch.manual_seed(self.given.seed)
+        labels, given = material.labels.values, self.given
+        network = Network(len(labels), given.channels, given.width, given.dropout)
+        if earlier:
+            begin_with(network, earlier, labels)
+        return network
+
+    def fit(
+        self, network: Network, material: Material, identity: str, should_stop: Callable[[], bool]
+    ) -> Progress:
+        """Fit from the first host's checkpoint on, if it has one of this identity."""
+        fit = Fit(
+            network,
+            self.given,
+            material.prior,
+            budget_s=self.given.budget_s,
+            group=self.group,
+            device=self.device,
+        )
+        saved = checkpoint.read(self.paths.checkpoints) if self.group.leads else b""
+        resume = checkpoint.load(self.group.heard_from(0, saved, self.device), identity)
+        if resume:
+            log.info("resumed epoch=%d step=%d", len(resume.history), resume.step)
+
+        def on_epoch(epoch: Epoch, progress: Progress) -> None:
+            log.info(_line(epoch))
+            checkpoint.save(self.paths.checkpoints, progress, identity)
+
+        return fit.run(
+            material.train,
+            material.validation,
+            resume=resume,
+            should_stop=should_stop,
+            on_epoch=on_epoch,
+        )
+
+    def identity(self, material: Material, earlier: Pretrained | None) -> str:
+        """A checkpoint fits a job with the same data, labels, hyperparameters, hosts and start."""
+        facts = [material.digest, material.labels.as_json(), self.given.as_json(), self.group.size]
+        text = json.dumps([*facts, earlier.origin if earlier else None], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
 
 
 def run(
@@ -32,53 +87,28 @@ def run(
     `give_up` must end the process: see Group.joined.
     """
     given = config.parse(_read_json(paths, "hyperparameters"))
-    group, device = read_group(paths.config), best_device()
-    with group.joined(device, given.peer_timeout_s, give_up):
-        spec = InputSpec(given.image_size, given.channels)
-        material = read(paths, given, spec, group, device)
-        torch.manual_seed(given.seed)
-        network = Network(len(material.labels.values), given.channels, given.width, given.dropout)
-        progress = _fit(paths, network, material, given, group, device, should_stop)
+    job = Job(paths, given, read_group(paths.config), best_device())
+    with job.group.joined(job.device, given.peer_timeout_s, give_up):
+        material = read_material(paths, given, job.group, job.device)
+        earlier = read_pretrained(paths.channel("pretrained"))
+        network = job.network(material, earlier)
+        identity = job.identity(material, earlier)
+        progress = job.fit(network, material, identity, should_stop)
     if not progress.history:
         raise InterruptedError("asked to stop before the first step: there is no model to save")
-    if group.leads:
-        version = environ.get("TRAINING_JOB_NAME") or "unnamed"
-        facts = {"version": version, "hosts": group.size, "device": str(device)}
+    if job.group.leads:
+        facts = {
+            "version": environ.get("TRAINING_JOB_NAME") or "unnamed",
+            "hosts": job.group.size,
+            "device": str(job.device),
+            "pretrained": earlier.origin if earlier else None,
+        }
         artifact.save(paths.model, network, material, given, progress, facts)
 
 
 def _read_json(paths: Paths, name: str) -> dict[str, Any]:
     path = paths.config / f"{name}.json"
     return json.loads(path.read_text()) if path.exists() else {}
-
-
-def _fit(
-    paths: Paths,
-    network: Network,
-    material: Material,
-    given: config.Hyperparameters,
-    group: Group,
-    device: torch.device,
-    should_stop: Callable[[], bool],
-) -> Progress:
-    fit = Fit(network, given, material.prior, budget_s=given.budget_s, group=group, device=device)
-    identity = _identity(material, given, group)
-    saved = checkpoint.read(paths.checkpoints) if group.leads else b""
-    resume = checkpoint.load(group.heard_from(0, saved, device), identity)
-    if resume:
-        log.info("resumed epoch=%d step=%d", len(resume.history), resume.step)
-
-    def on_epoch(epoch: Epoch, progress: Progress) -> None:
-        log.info(_line(epoch))
-        checkpoint.save(paths.checkpoints, progress, identity)
-
-    return fit.run(
-        material.train,
-        material.validation,
-        resume=resume,
-        should_stop=should_stop,
-        on_epoch=on_epoch,
-    )
 
 
 def _line(epoch: Epoch) -> str:
@@ -89,11 +119,3 @@ def _line(epoch: Epoch) -> str:
         f"validation_macro_recall={epoch.validation_macro_recall:.4f} "
         f"images_per_s={epoch.images_per_s:.0f} elapsed_s={epoch.elapsed_s:.1f}"
     )
-
-
-def _identity(material: Material, given: config.Hyperparameters, group: Group) -> str:
-    """A checkpoint fits a job with the same data, labels, hyperparameters and hosts."""
-    text = json.dumps(
-        [material.digest, material.labels.as_json(), given.as_json(), group.size], sort_keys=True
-    )
-    return hashlib.sha256(text.encode()).hexdigest()

@@ -53,10 +53,11 @@ class Material:
         return self.counts / self.rows
 
 
-def read(
-    paths: Paths, given: Hyperparameters, spec: InputSpec, group: Group, device: torch.device
+def read_material(
+    paths: Paths, given: Hyperparameters, group: Group, device: torch.device
 ) -> Material:
     """Read the channels; without one for validation, a stratified part of train is held out."""
+    spec = InputSpec(given.image_size, given.channels)
     train = cache.read(paths.channel("train"), spec, paths.cache)
     naming = read_naming(paths.channel("train"))
     log.info("read channel=train rows=%d", len(train.values))

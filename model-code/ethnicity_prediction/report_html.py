@@ -195,6 +195,7 @@ def _origin(report: Mapping[str, Any]) -> str:
     training, versions = report["training"], report["versions"]
     facts = {
         "Data": f"{report['data']['digest']} ({report['data']['rows']} rows learnt from)",
+        "Began with": _origin_of(training.get("pretrained")),
         "Seed": training["hyperparameters"]["seed"],
         "Seconds of fitting": f"{training['seconds']:g} ({training['steps']} steps)",
         "Peak memory": f"{report['peak_memory_mb']} MB",
@@ -203,6 +204,10 @@ def _origin(report: Mapping[str, Any]) -> str:
         "Made": report["created"],
     }
     return f'<h2>Where this comes from</h2><dl class="origin">{_facts(facts)}</dl>'
+
+
+def _origin_of(pretrained: Mapping[str, str] | None) -> str:
+    return f"the weights of {pretrained['version']}" if pretrained else "random weights"
 
 
 def _hyperparameters(report: Mapping[str, Any]) -> str:

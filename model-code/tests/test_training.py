@@ -59,7 +59,13 @@ def test_the_card_tells_labels_metrics_and_origin(trained: Path):
     assert card["data"]["digest"].startswith("sha256:")
     assert card["training"]["hyperparameters"]["width"] == 4
     names = sorted(path.name for path in (trained / "model").iterdir())
-    assert names == ["model.json", "model.onnx", "report.html", "report.json"]
+    assert names == [
+        "model.json",
+        "model.onnx",
+        "report.html",
+        "report.json",
+        "weights.safetensors",
+    ]
 
 
 @pytest.mark.parametrize("views", [1, 2])

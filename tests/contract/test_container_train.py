@@ -59,7 +59,13 @@ def test_the_log_gives_sagemaker_its_metrics(trained_on_glyphs: Path):
 
 def test_nothing_but_the_artifact_is_left_in_the_model_folder(trained_on_glyphs: Path):
     names = sorted(path.name for path in (trained_on_glyphs / "model").iterdir())
-    assert names == ["model.json", "model.onnx", "report.html", "report.json"]
+    assert names == [
+        "model.json",
+        "model.onnx",
+        "report.html",
+        "report.json",
+        "weights.safetensors",
+    ]
     assert not (trained_on_glyphs / "output/failure").exists()
 
 

@@ -1,0 +1,111 @@
+"""A network that has learnt before: an earlier training's weights as this one's beginning."""
+
+import hashlib
+import json
+import logging
+import tarfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from . import weights
+from .errors import MalformedError
+from .export import CARD_FILE, WEIGHTS_FILE
+
+ARCHIVE = "model.tar.gz"  # as SageMaker leaves it in S3
+HEAD = "head."  # the part of a network that belongs to its labels
+log = logging.getLogger("train")
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """Weights by name, and the card of the model that they are of."""
+
+    card: Mapping[str, Any]
+    weights: Mapping[str, np.ndarray]
+    digest: str  # SHA-256 of the weights' file
+
+    @property
+    def origin(self) -> dict[str, str]:
+        return {"version": str(self.card.get("version")), "digest": f"sha256:{self.digest}"}
+
+
+def read_pretrained(folder: Path) -> Pretrained | None:
+    """What the channel holds; None where a job has no such channel."""
+    if not folder.is_dir():
+        return None
+    files = {
+        name: _member(folder / ARCHIVE, name)
+        if (folder / ARCHIVE).is_file()
+        else _file(folder / name)
+        for name in (CARD_FILE, WEIGHTS_FILE)
+    }
+    missing = [name for name, content in files.items() if content is None]
+    if missing:
+        raise MalformedError(
+            f"the channel {folder.name!r} lacks {' and '.join(missing)}: give it the {ARCHIVE} of "
+            f"an earlier training, or {CARD_FILE} and {WEIGHTS_FILE} out of it"
+        )
+    card, content = files[CARD_FILE] or b"", files[WEIGHTS_FILE] or b""
+    try:
+        told = json.loads(card)
+        told["label_values"]
+    except (ValueError, LookupError, TypeError) as error:
+        raise MalformedError(f"{folder.name}: {CARD_FILE} is no model card ({error!r})") from error
+    return Pretrained(told, weights.from_bytes(content), hashlib.sha256(content).hexdigest())
+
+
+def begin_with(network: nn.Module, given: Pretrained, label_values: Sequence[str]) -> None:
+    """Load the weights; the last layer is kept only where the labels are the same."""
+    same_labels = list(given.card["label_values"]) == list(label_values)
+    wanted = {
+        name: tuple(value.shape)
+        for name, value in network.state_dict().items()
+        if same_labels or not name.startswith(HEAD)
+    }
+    differing = [
+        name
+        for name, shape in wanted.items()
+        if name not in given.weights or given.weights[name].shape != shape
+    ]
+    if differing:
+        raise MalformedError(_why_it_does_not_fit(network, given, differing))
+    taken = {name: torch.from_numpy(given.weights[name].copy()) for name in wanted}
+    network.load_state_dict(taken, strict=False)
+    log.info(
+        "pretrained version=%s tensors=%d head=%s",
+        given.card.get("version"),
+        len(taken),
+        "kept" if same_labels else "new, for other labels",
+    )
+
+
+def _file(path: Path) -> bytes | None:
+    return path.read_bytes() if path.is_file() else None
+
+
+def _member(archive: Path, name: str) -> bytes | None:
+    try:
+        with tarfile.open(archive, "r:gz") as tar:
+            names = {member.name.removeprefix("./"): member for member in tar if member.isfile()}
+            file = tar.extractfile(names[name]) if name in names else None
+            return file.read() if file else None
+    except (tarfile.TarError, OSError, EOFError) as error:
+        raise MalformedError(f"{archive.name} cannot be read: {error}") from error
+
+
+def _why_it_does_not_fit(network: nn.Module, given: Pretrained, differing: list[str]) -> str:
+    name, values = differing[0], network.state_dict()
+    there = given.weights[name].shape if name in given.weights else "none"
+    told = given.card.get("training", {}).get("hyperparameters", {})
+    shape = {key: told[key] for key in ("width", "channels") if key in told}
+    return (
+        f"the pretrained network is another: {len(differing)} of {len(values)} tensors differ, "
+        f"{name} is {there} there and {tuple(values[name].shape)} here. Train with its "
+        f"hyperparameters {shape or 'width and channels'}, or without the channel pretrained"
+    )
