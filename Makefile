@@ -65,7 +65,7 @@ format: setup-dev ## format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-docs: setup-dev ## redraw what the documents take from the templates
+docs: setup-dev ## redraw what the documents take from templates and program
 	$(BIN)/python scripts/export_openapi.py
 	$(BIN)/python scripts/readme_tables.py
 	$(BIN)/python scripts/draw_pipeline.py

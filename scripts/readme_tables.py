@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Writes the README's tables of names and parameters, between their markers, from the templates.
+"""Writes the documents' tables, between their markers: names, parameters, hyperparameters.
 
-Usage: readme_tables.py [README]
-A name or a default has its home in a template; `tests/contract/test_readme.py` compares.
+A name or a default has its home in a template or in the program; `tests/contract/test_readme.py`
+compares.
 """
 
 from __future__ import annotations
@@ -10,12 +10,17 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from cfn_template import Resolver, load
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.append(str(ROOT / "model-code"))
+
+from ethnicity_prediction.config import Hyperparameters  # noqa: E402
+
 STACK_NAMES = {"01-prep.yml": "PREP_STACK", "02-build-pipeline.yml": "PIPELINE_STACK"}
 YOURS = {
     "UniqueID": "<id>",
@@ -78,19 +83,39 @@ def parameter_table(template: Mapping[str, Any]) -> str:
     return _table(("parameter", "default", "what it decides"), rows)
 
 
-def fill(readme: str, loaded: Templates) -> str:
-    """Return the README with every table between its markers made afresh."""
-    tables = {"names": name_table(loaded)}
-    for file, template in loaded.items():
-        tables[f"parameters of {file}"] = parameter_table(template)
-    for name, table in tables.items():
+def hyperparameter_table() -> str:
+    """Return the container's hyperparameters in their order: kind, range, default, meaning."""
+    rows = []
+    for spec in fields(Hyperparameters):
+        kind = "whole number" if isinstance(spec.default, int) else "number"
+        form = "," if isinstance(spec.default, int) else "g"
+        limits = f"{spec.metadata['low']:{form}} to {spec.metadata['high']:{form}}"
+        if (step := spec.metadata["step"]) > 1:
+            limits += f" in steps of {step}"
+        rows.append((f"`{spec.name}`", kind, limits, f"{spec.default:g}", spec.metadata["doc"]))
+    return _table(("name", "type", "range", "default", "meaning"), rows)
+
+
+def tables() -> dict[Path, dict[str, str]]:
+    """Return every table by its document and its marker."""
+    loaded = templates()
+    parameters = {f"parameters of {file}": parameter_table(t) for file, t in loaded.items()}
+    return {
+        ROOT / "README.md": {"names": name_table(loaded), **parameters},
+        ROOT / "model-code/README.md": {"hyperparameters": hyperparameter_table()},
+    }
+
+
+def fill(document: str, made: Mapping[str, str]) -> str:
+    """Return the document with every table between its markers made afresh."""
+    for name, table in made.items():
         begin, end = f"<!-- begin: {name} -->\n", f"<!-- end: {name} -->"
-        if readme.count(begin) != 1 or readme.count(end) != 1:
-            raise ValueError(f"the README must hold {begin!r} and {end!r} once each")
-        before, _, rest = readme.partition(begin)
+        if document.count(begin) != 1 or document.count(end) != 1:
+            raise ValueError(f"the document must hold {begin!r} and {end!r} once each")
+        before, _, rest = document.partition(begin)
         after = rest.partition(end)[2]
-        readme = f"{before}{begin}{table}{end}{after}"
-    return readme
+        document = f"{before}{begin}{table}{end}{after}"
+    return document
 
 
 def _default(parameter: Mapping[str, Any]) -> str:
@@ -112,9 +137,9 @@ def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
 
 
 def main() -> None:
-    """Rewrite the README in place."""
-    path = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "README.md"
-    path.write_text(fill(path.read_text(), templates()))
+    """Rewrite the documents in place."""
+    for path, made in tables().items():
+        path.write_text(fill(path.read_text(), made))
 
 
 if __name__ == "__main__":
