@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from .augment import augment, scaled
 from .config import Hyperparameters
-from .device import best_device, cpu_has_bf16
+from .device import best_device, has_bf16, to_device
 from .errors import MalformedError
 from .hosts import Group
 from .metrics import macro_recall
@@ -53,7 +53,9 @@ class Fit:
         self.config, self.group, self.clock, self.budget_s = config, group, clock, budget_s
         self.device = device or best_device()
         self.threads = ThreadTrial()
-        self.half = self.device.type == "cuda" or cpu_has_bf16()
+        on_card = self.device.type == "cuda"
+        self.half = has_bf16(self.device)
+        torch.backends.cudnn.benchmark = on_card  # images come in one or two sizes
         self.net = net.to(self.device)
         cast(Any, self.net).to(memory_format=torch.channels_last)  # torch's types do not know it
         self.averaged = copy.deepcopy(self.net).eval()
@@ -176,8 +178,8 @@ class Fit:
         generator: torch.Generator,
         side: int,
     ) -> Tensor:
-        images = torch.from_numpy(train.images[rows]).to(self.device)
-        codes = torch.from_numpy(train.codes[rows]).to(self.device)
+        images = to_device(train.images[rows], self.device)
+        codes = to_device(train.codes[rows], self.device)
         views = augment(
             normalise(images), self._mirrored(rows, epoch), self.config.augment, generator, side
         )
@@ -220,7 +222,7 @@ class Fit:
         """Codes int64 [N] by the averaged weights, of images scaled to the side."""
         codes = []
         for start in range(0, len(images), BATCH):
-            batch = torch.from_numpy(images[start : start + BATCH]).to(self.device)
+            batch = to_device(images[start : start + BATCH], self.device)
             x = scaled(normalise(batch), side).contiguous(memory_format=torch.channels_last)
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
                 codes.append(self.averaged(x).argmax(1).cpu().numpy())
