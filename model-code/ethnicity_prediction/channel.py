@@ -170,6 +170,7 @@ def _text(field: bytes) -> str:
 
 def _read_pixels(table: Table, spec: InputSpec) -> tuple[np.ndarray, list[Row]]:
     """One pass; memory is the pixels themselves, one byte each."""
+    _keep_freed_memory()
     pixels, kept, rows = bytearray(), list[Row](), table.rows()
     while some := list(islice(rows, ROWS_AT_ONCE)):
         pixels += _parsed(table, some).data
@@ -178,6 +179,15 @@ def _read_pixels(table: Table, spec: InputSpec) -> tuple[np.ndarray, list[Row]]:
     if not kept:
         return np.zeros((0, spec.size, spec.size, spec.channels), np.uint8), []
     return fit_pixels(squares, spec), kept
+
+
+def _keep_freed_memory() -> None:
+    """Halve the time of parsing, by page faults that do not happen.
+
+    glibc gives back to the kernel what parse_rows frees, only to get it anew for the next rows,
+    until it has seen a block freed that is larger than all of that.
+    """
+    np.empty(2 << 20, np.uint8)
 
 
 def _parsed(table: Table, rows: list[Row]) -> np.ndarray:

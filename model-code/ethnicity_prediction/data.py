@@ -21,9 +21,8 @@ def parse_pixels(text: bytes) -> np.ndarray:
 def parse_rows(texts: Sequence[bytes]) -> np.ndarray:
     """Parse one text a row -> uint8 [N, 2304]; the error is about the first row that has a fault.
 
-    Works on all characters at once: each takes its value from itself and the two before it, and
-    the last digits of the numbers are kept. A few cheap passes beat one pass with look-ups, and
-    some rows together halve the time of a row.
+    Works on all characters at once: a number is the last of its digits and the one or two before.
+    A few cheap passes beat one with look-ups, and some rows together take half the time each.
     """
     codes = np.frombuffer(b"   " + b" ".join(texts) + b" ", dtype=np.uint8)
     digits = codes - _ZERO  # wraps for what is no digit, to 10 or more
@@ -32,14 +31,16 @@ def parse_rows(texts: Sequence[bytes]) -> np.ndarray:
     is_known = is_digit | (codes == _SPACE) | (codes == _COMMA)
     if not _are_in_rows(ends, texts) or not is_known.all():
         raise MalformedError(_what_is_wrong(texts))
-    digits *= is_digit
-    low = digits[2:-1] + digits[1:-2] * _TEN
-    is_third = is_digit[1:-2] & is_digit[2:-1]
-    hundreds = digits[:-3] * is_third
-    too_long = is_digit[:-3] & is_third & is_digit[3:]
-    if (too_long | (hundreds > 2) | ((hundreds == 2) & (low > 55))).any():
+    hundreds, tens, ones = (digits[place:].take(ends) for place in range(3))
+    has_tens = tens < _TEN
+    has_hundreds = has_tens & (hundreds < _TEN)
+    hundreds *= has_hundreds
+    low = ones + tens * has_tens * _TEN
+    used = ends.size + np.count_nonzero(has_tens) + np.count_nonzero(has_hundreds)
+    is_long = np.count_nonzero(is_digit) > used  # a number of four digits or more
+    if is_long or ((hundreds > 2) | ((hundreds == 2) & (low > 55))).any():
         raise OutOfRangeError(_what_is_wrong(texts))
-    return (low + hundreds * _HUNDRED).take(ends).reshape(len(texts), PIXELS)
+    return (low + hundreds * _HUNDRED).reshape(len(texts), PIXELS)
 
 
 def _are_in_rows(ends: np.ndarray, texts: Sequence[bytes]) -> bool:
