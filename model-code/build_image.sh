@@ -33,6 +33,13 @@ build() {
   docker build --target "$1" --tag "$2" "${options[@]}" model-code
 }
 
+# Keep what an image holds, before anybody can use the image.
+list_contents() {
+  docker run --rm --interactive --network none "$ECR_REPOSITORY_URI:$1" \
+    python3 - "$repository" "$1" <model-code/sbom.py >"$1.cdx.json"
+  aws s3 cp --only-show-errors "$1.cdx.json" "$SBOM_URI/$1.cdx.json"
+}
+
 test_and_push() {
   aws ecr get-login-password |
     docker login --username AWS --password-stdin "${ECR_REPOSITORY_URI%%/*}"
@@ -45,6 +52,7 @@ test_and_push() {
       continue
     fi
     build "$target" "$ECR_REPOSITORY_URI:$commit-$target"
+    list_contents "$commit-$target"
     docker push "$ECR_REPOSITORY_URI:$commit-$target"
     digests[$target]=$(digest_of "$commit-$target")
   done
@@ -67,6 +75,7 @@ for target in "${targets[@]}"; do
     exit 1
   }
 done
+bash model-code/scan_gate.sh "$repository" "${digests[train]}" "${digests[serve]}"
 
 cat >image.json <<JSON
 {

@@ -10,9 +10,10 @@ ministack has but AWS does more strictly. An operation or an input member that i
 answers 501 and names itself.
 
 Not emulated, and so not shown by a green run (each package's docstring has its own details):
-isolation of containers and their base images, instance types and fleets, networks, quotas and
-prices, notebook instances beyond their records, SageMaker's and CodeBuild's events, ECR scans,
-lifecycle expiry, e-mail, `aws:SecureTransport` (always true: the endpoint is plain HTTP on
-127.0.0.1), CloudFormation's use of its caller's rights for ministack's own types, organisations'
-policies, and anything that outlives the process: all state ends with it.
+isolation of containers and their base images (the Docker engine has both), instance types and
+fleets, networks, quotas and prices, notebook instances beyond their records, SageMaker's and
+CodeBuild's events, ECR's scanner, lifecycle expiry, e-mail, `aws:SecureTransport` (always true:
+the endpoint is plain HTTP on 127.0.0.1), CloudFormation's use of its caller's rights for
+ministack's own types, organisations' policies, and anything that outlives the process: all state
+ends with it.
 """

@@ -23,7 +23,7 @@ DOCKER = (
 case "$1" in
   build) [[ "$2" != --help || -z "$BUILDKIT" ]] || echo "--provenance string" ;;
   login) grep -q secret || exit 1 ;;
-  run) exit "${TESTS_EXIT:-0}" ;;
+  run) [[ "$*" != *pytest* ]] || exit "${TESTS_EXIT:-0}"; cat ;;
   push) echo "${2##*:}" >>"$PUSHED" ;;
 esac
 """
@@ -33,6 +33,12 @@ AWS = (
     + """
 case "$*" in
   *get-login-password*) echo secret ;;
+  "s3 cp"*) cp "$4" "$KEPT" ;;
+  *scanning-configuration*) printf '%b\n' "${SCANS:-True\tSCAN_ON_PUSH}" ;;
+  *scan-findings*)
+    line=$(head -n 1 "$SCAN"); sed -i 1d "$SCAN"
+    [[ "$line" != *Exception* ]] || { echo "$line" >&2; exit 254; }
+    printf '%b\n' "${line:-COMPLETE\tNone\tdone}" ;;
   *describe-images*)
     [[ -n "${ECR_REFUSES:-}" ]] && { echo "AccessDeniedException: no" >&2; exit 254; }
     all="$*"; tag="${all##*imageTag=}"; tag="${tag%% *}"
@@ -49,22 +55,28 @@ class Build:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         (folder / "bin").mkdir()
-        for name, text in (("docker", DOCKER), ("aws", AWS)):
+        for name, text in (("docker", DOCKER), ("aws", AWS), ("sleep", RECORD)):
             path = folder / "bin" / name
             path.write_text(text)
             path.chmod(path.stat().st_mode | stat.S_IXUSR)
         (folder / "model-code").symlink_to(MODEL_CODE)
         (folder / "pushed").touch()
+        (folder / "kept").mkdir()
         self.calls: list[str] = []
 
-    def run(self, **variables: str) -> subprocess.CompletedProcess[str]:
+    def run(self, *scan: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        """Build; `scan` is what ECR says of the images' scans, each time it is asked."""
         record = self.folder / "calls"
         record.write_text("")
+        (self.folder / "scan").write_text("\n".join(scan))
         environ = {
             "PATH": f"{self.folder / 'bin'}:{os.environ['PATH']}",
             "CALLS": str(record),
             "BUILDKIT": "yes",
             "PUSHED": str(self.folder / "pushed"),
+            "KEPT": str(self.folder / "kept"),
+            "SCAN": str(self.folder / "scan"),
+            "SBOM_URI": "s3://models/sboms",
             "ECR_REPOSITORY_URI": REPOSITORY,
             "CODEBUILD_RESOLVED_SOURCE_VERSION": COMMIT,
             "BASE_IMAGE": "",
@@ -82,6 +94,11 @@ class Build:
         self.calls = record.read_text().splitlines()
         return done
 
+    @property
+    def kept(self) -> dict[str, str]:
+        """What was kept in S3, by name."""
+        return {path.name: path.read_text() for path in (self.folder / "kept").iterdir()}
+
     def docker(self, verb: str) -> list[str]:
         return [call for call in self.calls if call.startswith(f"docker {verb} ")]
 
@@ -98,7 +115,8 @@ def build(tmp_path: Path) -> Build:
 def test_a_new_commit_is_tested_then_built_then_pushed(build: Build):
     assert build.run().returncode == 0
     verbs = [call.split()[1] for call in build.calls if call.startswith("docker")]
-    assert verbs == ["login", "build", "run", "build", "push", "build", "push"]
+    each = ["build", "run", "push"]
+    assert verbs == ["login", "build", "run", *each, *each]
     assert build.image == {
         "repository": REPOSITORY,
         "commit": COMMIT,
@@ -112,7 +130,9 @@ def test_images_are_plain_manifests_and_the_tests_have_no_network(build: Build):
     for call in build.docker("build"):
         assert "--provenance=false --sbom=false" in call
         assert "--build-arg" not in call
-    assert "--network none" in build.docker("run")[0]
+    for call in build.docker("run"):
+        assert "--rm" in call
+        assert "--network none" in call
 
 
 def test_a_docker_without_buildkit_is_not_given_its_options(build: Build):
@@ -154,6 +174,88 @@ def test_an_error_of_ecr_is_not_taken_for_a_missing_image(build: Build):
     assert done.returncode != 0
     assert "AccessDenied" in done.stderr
     assert not build.docker("build")
+
+
+def test_what_each_image_holds_is_kept_before_it_is_pushed(build: Build):
+    build.run()
+    names = [f"{COMMIT}-{target}.cdx.json" for target in ("train", "serve")]
+    assert sorted(build.kept) == sorted(names)
+    assert set(build.kept.values()) == {(MODEL_CODE / "sbom.py").read_text()}
+    for target in ("train", "serve"):
+        kept = f"aws s3 cp --only-show-errors {COMMIT}-{target}.cdx.json s3://models/sboms/"
+        (at,) = [n for n, call in enumerate(build.calls) if call.startswith(kept)]
+        (push,) = [
+            n
+            for n, c in enumerate(build.calls)
+            if c.endswith(f"push {REPOSITORY}:{COMMIT}-{target}")
+        ]
+        assert at < push
+
+
+@pytest.mark.parametrize(
+    ("says", "waits"),
+    [
+        ((), 0),
+        (("IN_PROGRESS\\tNone\\tNone", "PENDING\\tNone\\tNone", "COMPLETE\\t0\\tdone"), 2),
+        (("An error (ScanNotFoundException)", "COMPLETE\\tNone\\tdone"), 1),
+        (("ACTIVE\\tNone\\tContinuous scan is selected",), 0),
+    ],
+)
+def test_images_without_critical_findings_are_handed_on(build: Build, says, waits):
+    done = build.run(*says)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("no critical finding") == 2
+    assert len([call for call in build.calls if call.startswith("sleep")]) == waits
+
+
+@pytest.mark.parametrize(
+    ("says", "reason"),
+    [
+        ("COMPLETE\\t2\\tdone", "has 2 critical findings"),
+        ("ACTIVE\\t1\\tContinuous scan is selected", "has 1 critical findings"),
+        ("FAILED\\tNone\\tInternal error", "ended as FAILED: Internal error"),
+        ("UNHEARD_OF\\tNone\\tNone", "ended as UNHEARD_OF"),
+        ("An error occurred (AccessDeniedException)", "AccessDenied"),
+    ],
+)
+def test_a_scan_that_is_bad_or_unknown_fails_the_build(build: Build, says, reason):
+    done = build.run("COMPLETE\\tNone\\tdone", says)
+    assert done.returncode != 0
+    assert reason in done.stderr
+    assert not (build.folder / "image.json").exists()
+
+
+def test_a_reused_image_is_judged_again(build: Build):
+    build.run()
+    assert build.run("COMPLETE\\t1\\tdone").returncode != 0
+
+
+@pytest.mark.parametrize(
+    ("says", "waits"),
+    [
+        (["UNSUPPORTED_IMAGE\\tNone\\tno such system"], 0),
+        (["FAILED\\tNone\\tUnsupportedImageError: no such system"], 0),
+        (["An error occurred (ScanNotFoundException)"] * 20, 19),
+    ],
+)
+def test_an_image_that_cannot_be_scanned_is_told_and_handed_on(build: Build, says, waits):
+    done = build.run(*says)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("no judgement on its vulnerabilities") == 1
+    assert len([call for call in build.calls if call.startswith("sleep")]) == waits
+
+
+def test_a_scan_without_end_fails_the_build(build: Build):
+    done = build.run(*["IN_PROGRESS\\tNone\\tNone"] * 200)
+    assert done.returncode != 0
+    assert "still IN_PROGRESS after 200 tries" in done.stderr
+
+
+def test_a_repository_that_is_not_scanned_is_told(build: Build):
+    done = build.run(SCANS="False\\tMANUAL")
+    assert done.returncode == 0
+    assert "does not scan" in done.stdout
+    assert not [call for call in build.calls if "scan-findings" in call]
 
 
 def test_only_the_image_file_becomes_the_artifact():

@@ -22,7 +22,7 @@ SHAPE = [
     ("DeployModel-Prod", "GetDeployStatus", "Lambda", ["HostingInfoProd"], ["DeployedProd"]),
     ("DeployModel-Prod", "SmokeTest", "Lambda", ["DeployedProd"], ["SmokeTestProd"]),
 ]
-BUILD_ENVIRONMENT = {"ECR_REPOSITORY_URI", "BASE_IMAGE", "TORCH_INDEX_URL"}
+BUILD_ENVIRONMENT = {"ECR_REPOSITORY_URI", "BASE_IMAGE", "TORCH_INDEX_URL", "SBOM_URI"}
 MODEL_CODE = Path(__file__).resolve().parents[2] / "model-code"
 
 

@@ -122,6 +122,19 @@ def test_every_action_of_a_pushed_commit_succeeds(workshop):
     ]
 
 
+def test_what_the_images_hold_is_kept_beside_the_models(workshop):
+    s3, bucket = workshop.client("s3"), workshop.story.pipeline["ModelArtifactsBucket"]
+    listed = s3.list_objects_v2(Bucket=bucket, Prefix="sboms/")["Contents"]
+    parts = {}
+    for key in (item["Key"] for item in listed):
+        document = json.loads(s3.get_object(Bucket=bucket, Key=key)["Body"].read())
+        names = {component["name"] for component in document["components"]}
+        parts[key.removesuffix(".cdx.json").rpartition("-")[2]] = names
+    assert "torch" in parts["train"]
+    assert "onnxruntime" in parts["serve"]
+    assert "torch" not in parts["serve"]
+
+
 def test_the_first_run_fails_at_source_in_aws_words(workshop):
     codepipeline = workshop.client("codepipeline")
     name = workshop.story.pipeline["PipelineName"]

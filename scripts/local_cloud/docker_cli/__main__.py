@@ -101,6 +101,7 @@ def _add_build(parser: argparse.ArgumentParser) -> None:
 
 def _add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rm", action="store_true")
+    parser.add_argument("-i", "--interactive", action="store_true")
     parser.add_argument("--network", default="bridge", choices=["none", "bridge", "host"])
     parser.add_argument("-e", "--env", action="append", default=[])
     parser.add_argument("-w", "--workdir")
@@ -143,7 +144,9 @@ def _build(options: argparse.Namespace, store: Store) -> int:
 
 def _run(options: argparse.Namespace, store: Store) -> int:
     env = {name: value or "" for name, value in map(_variable, options.env)}
-    chosen = RunOptions(env, options.workdir, options.entrypoint, options.network)
+    chosen = RunOptions(
+        env, options.workdir, options.entrypoint, options.network, options.interactive
+    )
     return run(store, store.find(options.image), options.args, chosen)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -21,12 +22,13 @@ class RunOptions:
     workdir: str | None = None
     entrypoint: str | None = None
     network: str = "bridge"
+    interactive: bool = False
 
 
 def run(store: Store, image: Image, args: list[str], options: RunOptions) -> int:
     """Run to the end and return the exit status; 127 or 126 if the program cannot be run."""
     if options.network == "none":
-        print("docker: --network none is not enforced offline", flush=True)
+        print("docker: --network none is not enforced offline", file=sys.stderr, flush=True)
     unpacked = layout.read_unpacked(store.folder(image.id))
     with tempfile.TemporaryDirectory(prefix="docker-run-") as container:
         root = Path(container) / "root"
@@ -48,5 +50,7 @@ def run(store: Store, image: Image, args: list[str], options: RunOptions) -> int
             return 126 if "permission denied" in str(error) else 127
         inherited = {k: v for k, v in os.environ.items() if k in {"TMPDIR", "LANG"}}
         own = {"HOME": str(home), "HOSTNAME": "localhost"}
-        status = subprocess.run(argv, env=inherited | own | environment, cwd=cwd).returncode
+        stdin = None if options.interactive else subprocess.DEVNULL
+        environment = inherited | own | environment
+        status = subprocess.run(argv, env=environment, cwd=cwd, stdin=stdin).returncode
         return status if status >= 0 else 128 - status  # ended by a signal

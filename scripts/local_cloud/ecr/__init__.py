@@ -4,9 +4,9 @@ ministack keeps the tables. Here they get what it leaves out: IAM on the registr
 paths, tokens that expire, images that are not there (`ImageNotFoundException`), layers that are,
 tags that are deleted without their image, and answers in the shape of botocore's model.
 
-Not emulated: scan findings, lifecycle expiry (the policy is kept, not run), replication,
-pull-through caches, tag immutability with exclusions, and layer uploads by the ECR API (a push
-goes through `/v2/`, as `docker push` does).
+Not emulated: a scanner (`scans` says where findings come from), lifecycle expiry (the policy is
+kept, not run), replication, pull-through caches, tag immutability with exclusions, and layer
+uploads by the ECR API (a push goes through `/v2/`, as `docker push` does).
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from local_cloud import identity, seams
+from local_cloud.ecr import scans
 from local_cloud.errors import ApiError
 from local_cloud.members import Members, members, refuse_unhonoured
 from local_cloud.service import Call, JsonService, Need
@@ -36,6 +37,7 @@ HONOURED: dict[str, Members] = {
     "DescribeImages": members("repositoryName", "imageIds", filter=members("tagStatus")),
     "ListImages": members("repositoryName", filter=members("tagStatus")),
     "BatchGetImage": members("repositoryName", "imageIds", "acceptedMediaTypes"),
+    "DescribeImageScanFindings": members("repositoryName", "imageId"),
 }
 
 Operation = Callable[["Ecr", dict[str, Any], Call], dict[str, Any]]
@@ -219,6 +221,28 @@ class Ecr(JsonService):
         url = f"{identity.endpoint_url()}/v2/{name}/blobs/{digest}?ticket={ticket}"
         return {"downloadUrl": url, "layerDigest": digest}
 
+    def batch_get_repository_scanning_configuration(
+        self, request: dict[str, Any], call: Call
+    ) -> dict[str, Any]:
+        found, failures = [], []
+        for name in request["repositoryNames"]:
+            try:
+                found.append(scans.configuration(self._repository(name)))
+            except ApiError as error:
+                failure = {"failureCode": "REPOSITORY_NOT_FOUND", "failureReason": error.message}
+                failures.append({"repositoryName": name, **failure})
+        return {"scanningConfigurations": found, "failures": failures}
+
+    def describe_image_scan_findings(self, request: dict[str, Any], call: Call) -> dict[str, Any]:
+        name = request["repositoryName"]
+        image = self._image(name, request["imageId"])
+        return {
+            "registryId": call.account,
+            "repositoryName": name,
+            "imageId": {"imageDigest": image["imageDigest"], **request["imageId"]},
+            **scans.result(self._repository(name), image, time.time()),
+        }
+
     def granted(self, secret: str) -> Grant | None:
         """Return what a token or ticket grants; None for an unknown or expired one."""
         grant = self._grants.get(secret)
@@ -229,10 +253,15 @@ class Ecr(JsonService):
         self._grants[secret] = grant
         return secret
 
-    def _images(self, name: str) -> list[dict[str, Any]]:
+    def _repository(self, name: str) -> dict[str, Any]:
         status, answer = seams.ecr_call("DescribeRepositories", {"repositoryNames": [name]})
         if status >= 400:
             raise ApiError(answer["__type"], answer["message"])
+        record: dict[str, Any] = answer["repositories"][0]
+        return record
+
+    def _images(self, name: str) -> list[dict[str, Any]]:
+        self._repository(name)
         return seams.ecr_images(name)
 
     def _image(self, name: str, image_id: dict[str, str]) -> dict[str, Any]:

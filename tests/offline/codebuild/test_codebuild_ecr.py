@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import base64
 import json
+import subprocess
 import urllib.error
 import urllib.request
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from local_cloud.docker_cli.layers import Layer, pack
 from local_cloud.docker_cli.store import Image, Store
 from local_cloud.launcher import ACCOUNT, REGION, RunningCloud
 
+ROOT = Path(__file__).resolve().parents[3]
 HOST = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com"
 PULL = ["ecr:BatchGetImage", "ecr:BatchCheckLayerAvailability", "ecr:GetDownloadUrlForLayer"]
 PUSH = [
@@ -223,6 +225,81 @@ def test_a_repository_with_images_is_deleted_by_force_only(
     ecr.create_repository(repositoryName=repository)
     with pytest.raises(ecr.exceptions.ImageNotFoundException):
         ecr.describe_images(repositoryName=repository, imageIds=[{"imageDigest": digest}])
+
+
+@pytest.fixture
+def findings(cloud: RunningCloud) -> Iterator[Callable[..., None]]:
+    """Let every scan find problems of these severities."""
+    path = cloud.state / "ecr" / "scan-findings.json"
+    path.parent.mkdir(exist_ok=True)
+
+    def let(*severities: str) -> None:
+        found = [{"name": f"CVE-{n}", "severity": each} for n, each in enumerate(severities)]
+        path.write_text(json.dumps(found))
+
+    yield let
+    path.unlink(missing_ok=True)
+
+
+def gate(cloud: RunningCloud, repository: str, digest: str) -> subprocess.CompletedProcess[str]:
+    variables = cloud.environment()
+    path = f"{ROOT / '.tools/aws/bin'}:{variables['PATH']}"
+    command = ["bash", str(ROOT / "model-code/scan_gate.sh"), repository, digest]
+    return subprocess.run(command, env=variables | {"PATH": path}, capture_output=True, text=True)
+
+
+def test_a_scan_runs_for_a_while_and_tells_what_the_file_says(
+    ecr: Any, push: Push, findings: Callable[..., None]
+) -> None:
+    findings("HIGH", "CRITICAL", "HIGH")
+    repository = scanned(ecr)
+    image = {"repositoryName": repository, "imageId": {"imageDigest": push(repository, "v1")}}
+    assert ecr.describe_image_scan_findings(**image)["imageScanStatus"]["status"] == "IN_PROGRESS"
+    ecr.get_waiter("image_scan_complete").wait(**image, WaiterConfig={"Delay": 1})
+    found = ecr.describe_image_scan_findings(**image)["imageScanFindings"]
+    assert found["findingSeverityCounts"] == {"HIGH": 2, "CRITICAL": 1}
+    assert len(found["findings"]) == 3
+
+
+def test_only_a_repository_that_asks_for_it_is_scanned(
+    ecr: Any, repository: str, push: Push
+) -> None:
+    names = [scanned(ecr), repository, "nowhere"]
+    answer = ecr.batch_get_repository_scanning_configuration(repositoryNames=names)
+    assert [(c["scanOnPush"], c["scanFrequency"]) for c in answer["scanningConfigurations"]] == [
+        (True, "SCAN_ON_PUSH"),
+        (False, "MANUAL"),
+    ]
+    assert [failure["repositoryName"] for failure in answer["failures"]] == ["nowhere"]
+    digest = push(repository, "v1")
+    with pytest.raises(ecr.exceptions.ScanNotFoundException):
+        ecr.describe_image_scan_findings(repositoryName=repository, imageId={"imageDigest": digest})
+
+
+@pytest.mark.parametrize(
+    ("severities", "passes"), [((), True), (("HIGH", "LOW"), True), (("LOW", "CRITICAL"), False)]
+)
+def test_the_gate_of_the_build_stops_critical_findings_alone(
+    cloud: RunningCloud,
+    ecr: Any,
+    push: Push,
+    findings: Callable[..., None],
+    severities: tuple[str, ...],
+    passes: bool,
+) -> None:
+    findings(*severities)
+    repository = scanned(ecr)
+    done = gate(cloud, repository, push(repository, "v1"))
+    assert (done.returncode == 0) == passes, done.stderr
+    assert ("no critical finding" in done.stdout) == passes
+    assert ("has 1 critical findings" in done.stderr) != passes
+
+
+def scanned(ecr: Any) -> str:
+    name = f"scanned-{uuid.uuid4().hex[:8]}"
+    scanning = {"scanOnPush": True}
+    ecr.create_repository(repositoryName=name, imageScanningConfiguration=scanning)
+    return name
 
 
 def test_members_that_would_be_ignored_are_refused_by_name(ecr: Any, repository: str) -> None:
