@@ -4,14 +4,23 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
-from .errors import MalformedError, NotAnImageError, OutOfRangeError, TooLargeError
+import numpy as np
+
+from .connection import JSON, Reply, Request, Response, refusal
+from .errors import (
+    BadInputError,
+    MalformedError,
+    NotAnImageError,
+    OutOfRangeError,
+    TooLargeError,
+)
+from .logs import Journal
 from .predictor import Predictor
 from .wire import (
-    JSON,
-    MAX_BODY_BYTES,
     NotAcceptableError,
     UnsupportedTypeError,
     answer_type,
@@ -21,7 +30,8 @@ from .wire import (
 )
 
 INLINE_BYTES = 64 * 1024  # of a body; a larger one is worked off beside the event loop
-STATUS = {
+TOGETHER = 8  # rows of different requests in one run; more gain nothing and wait longer
+STATUS: dict[type[BadInputError], int] = {
     MalformedError: 400,
     NotAcceptableError: 406,
     TooLargeError: 413,
@@ -29,119 +39,122 @@ STATUS = {
     NotAnImageError: 422,
     OutOfRangeError: 422,
 }
-Answer = tuple[int, str, bytes]  # status, content type, body
-Headers = Mapping[bytes, str]
-Scope = Mapping[str, Any]
-Receive = Callable[[], Awaitable[Mapping[str, Any]]]
-Send = Callable[[Mapping[str, Any]], Awaitable[None]]
+METHODS = {"/ping": ("GET", "HEAD"), "/invocations": ("POST",)}
+PONG = Response(200, JSON, b"{}")
 log = logging.getLogger("serve")
 
 
-class CallerGoneError(Exception):
-    """The connection ended before the request did."""
+@dataclass(slots=True)
+class Invocation:
+    """A request for predictions, on its way to its answer."""
+
+    request: Request
+    reply: Reply
+    started: float
+    content_type: str
+    kind: str = ""  # of the answer
+    rows: int = 0
 
 
 class App:
-    """The ASGI application around a predictor that is already loaded."""
+    """Answers requests with a predictor that is already loaded.
 
-    def __init__(self, predictor: Predictor) -> None:
-        self.predictor = predictor
-        self.turn = asyncio.Semaphore(1)  # large requests one by one; small ones get through
+    Small requests that are there at the same time are predicted together. Nothing waits for
+    others to come: a batch is what has arrived while the one before it was worked off.
+    """
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
-        if scope["type"] != "http":
-            return
-        method, path = scope["method"], scope["path"]
-        if path == "/invocations" and method == "POST":
-            await self._invoke(_headers(scope), receive, send)
-        elif path == "/ping" and method in ("GET", "HEAD"):
-            await _send(send, 200, JSON, b"{}")
-        elif path in ("/ping", "/invocations"):
-            await _send(send, *_refusal(405, f"{path} does not take {method}"))
+    def __init__(self, predictor: Predictor, journal: Journal) -> None:
+        self.predictor, self.journal = predictor, journal
+        self.large = ThreadPoolExecutor(1)  # large requests one by one; small ones get through
+        self.batch: list[tuple[Invocation, np.ndarray]] = []
+
+    def __call__(self, request: Request, reply: Reply) -> None:
+        """Reply to one request, now or later."""
+        methods = METHODS.get(request.path)
+        if methods is None:
+            reply(refusal(404, "there are GET /ping and POST /invocations"))
+        elif request.method not in methods:
+            allow = f"allow: {', '.join(methods)}\r\n".encode()
+            reply(refusal(405, f"{request.path} does not take {request.method}", allow))
+        elif request.path == "/ping":
+            reply(PONG)
         else:
-            await _send(send, *_refusal(404, "there are GET /ping and POST /invocations"))
+            content_type = media_type(request.headers.get(b"content-type", b""))
+            self._invoke(Invocation(request, reply, time.perf_counter(), content_type))
 
-    async def _invoke(self, headers: Headers, receive: Receive, send: Send) -> None:
-        started = time.perf_counter()
-        rows = 0
-        try:
-            rows, answer = await self._answer(await _read_body(headers, receive), headers)
-        except tuple(STATUS) as error:
-            answer = _refusal(STATUS[type(error)], str(error))
-        except CallerGoneError:
+    def _invoke(self, invocation: Invocation) -> None:
+        loop = asyncio.get_running_loop()
+        if len(invocation.request.body) > INLINE_BYTES:
+            work = loop.run_in_executor(self.large, self._work, invocation)
+            work.add_done_callback(lambda done: self._answer(invocation, done.result()))
             return
-        except Exception:
-            log.exception("invocation failed")
-            answer = _refusal(500, "internal error; the log has the details")
-        await _send(send, *answer)
-        _log_invocation(answer, headers, rows, time.perf_counter() - started)
+        try:
+            self.batch.append((invocation, self._decode(invocation)))
+        except Exception as error:
+            self._answer(invocation, error)
+            return
+        if len(self.batch) == 1:
+            loop.call_soon(self._run_batch)
 
-    async def _answer(self, body: bytes, headers: Headers) -> tuple[int, Answer]:
-        if len(body) <= INLINE_BYTES:
-            return self._work(body, headers)
-        async with self.turn:
-            return await asyncio.to_thread(self._work, body, headers)
+    def _decode(self, invocation: Invocation) -> np.ndarray:
+        """The request's images; raise BadInputError for a bad one."""
+        request = invocation.request
+        accept = request.headers.get(b"accept", b"")
+        invocation.kind = answer_type(accept, invocation.content_type)
+        images = read_request(request.body, invocation.content_type, self.predictor.spec)
+        invocation.rows = len(images)
+        return images
 
-    def _work(self, body: bytes, headers: Headers) -> tuple[int, Answer]:
-        """Rows and the good answer; raise BadInputError for a bad request."""
-        content_type = media_type(headers.get(b"content-type", ""))
-        kind = answer_type(headers.get(b"accept", ""), content_type)
-        images = read_request(body, content_type, self.predictor.spec)
-        text = write_answer(self.predictor.predict(images), kind, self.predictor.card)
-        return len(images), (200, kind, text)
+    def _work(self, invocation: Invocation) -> bytes | Exception:
+        """All of a large request, in a thread: the answer's text, or why there is none."""
+        try:
+            probabilities = self.predictor.predict(self._decode(invocation))
+            return write_answer(probabilities, invocation.kind, self.predictor)
+        except Exception as error:
+            return error
 
+    def _run_batch(self) -> None:
+        batch, self.batch = self.batch, []
+        start = rows = 0
+        for end, (_, images) in enumerate(batch, start=1):
+            rows += len(images)
+            if rows >= TOGETHER or end == len(batch):
+                self._predict(batch[start:end])
+                start, rows = end, 0
 
-def _headers(scope: Scope) -> dict[bytes, str]:
-    wanted = (b"content-type", b"accept", b"content-length")
-    return {name: value.decode("latin-1") for name, value in scope["headers"] if name in wanted}
+    def _predict(self, batch: Sequence[tuple[Invocation, np.ndarray]]) -> None:
+        """Predict several requests in one run, and answer each."""
+        images = [each for _, each in batch]
+        try:
+            all_rows = self.predictor.predict(
+                images[0] if len(images) == 1 else np.concatenate(images)
+            )
+        except Exception as error:
+            for invocation, _ in batch:
+                self._answer(invocation, error)
+            return
+        end = 0
+        for invocation, _ in batch:
+            start, end = end, end + invocation.rows
+            text = write_answer(all_rows[start:end], invocation.kind, self.predictor)
+            self._answer(invocation, text)
 
+    def _answer(self, invocation: Invocation, outcome: bytes | Exception) -> None:
+        """Reply, and note it: the one end of every invocation."""
+        error = ""
+        if isinstance(outcome, bytes):
+            answer = Response(200, invocation.kind, outcome)
+        elif isinstance(outcome, BadInputError):
+            error = str(outcome)
+            answer = refusal(STATUS[type(outcome)], error)
+        else:
+            log.error("invocation failed", exc_info=outcome)
+            error = type(outcome).__name__
+            answer = refusal(500, "internal error; the log has the details")
+        invocation.reply(answer)
+        seconds = time.perf_counter() - invocation.started
+        self.journal.note(answer.status, invocation.content_type, invocation.rows, seconds, error)
 
-async def _read_body(headers: Headers, receive: Receive) -> bytes:
-    """The whole body; refused as soon as it is known to be too large."""
-    announced = headers.get(b"content-length", "")
-    _check_size(int(announced) if announced.isdecimal() else 0)
-    chunks: list[bytes] = []
-    size = 0
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise CallerGoneError
-        chunk = message.get("body", b"")
-        size += len(chunk)
-        _check_size(size)
-        chunks.append(chunk)
-        if not message.get("more_body", False):
-            return chunks[0] if len(chunks) == 1 else b"".join(chunks)
-
-
-def _check_size(size: int) -> None:
-    if size > MAX_BODY_BYTES:
-        raise TooLargeError(f"the body is larger than {MAX_BODY_BYTES} bytes")
-
-
-def _refusal(status: int, text: str) -> Answer:
-    return status, JSON, json.dumps({"error": text}).encode()
-
-
-async def _send(send: Send, status: int, kind: str, body: bytes) -> None:
-    headers = [(b"content-type", kind.encode()), (b"content-length", b"%d" % len(body))]
-    if status == 413:
-        headers.append((b"connection", b"close"))  # the rest of the body is not read
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
-
-
-def _log_invocation(answer: Answer, headers: Headers, rows: int, seconds: float) -> None:
-    """One line per answer: facts about it, never what is in the image."""
-    status, _, body = answer
-    facts = {
-        "event": "invocation",
-        "status": status,
-        "content_type": media_type(headers.get(b"content-type", ""))[:40],
-        "rows": rows,
-        "ms": round(seconds * 1000, 2),
-    }
-    if status != 200:
-        facts["error"] = json.loads(body)["error"]
-    log.log(logging.INFO if status < 500 else logging.ERROR, facts)
+    def note_refusal(self, answer: Response) -> None:
+        """Log what was refused before it was a request."""
+        self.journal.note(answer.status, "", 0, 0.0, json.loads(answer.body)["error"])

@@ -2,18 +2,19 @@
 
 import base64
 import binascii
+import functools
 import json
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from .connection import JSON
 from .data import PIXELS, SIDE, parse_row
 from .errors import BadInputError, MalformedError, OutOfRangeError, TooLargeError
 from .images import Decoder, InputSpec, decode, fit_pixels
-from .labels import Labels
+from .predictor import Predictor
 
-CSV, JSON, JPEG, PNG = "text/csv", "application/json", "image/jpeg", "image/png"
+CSV, JPEG, PNG = "text/csv", "image/jpeg", "image/png"
 MAX_BODY_BYTES = 6 * 1024 * 1024  # SageMaker's limit for one invocation
 MAX_ROWS = 1000
 
@@ -26,20 +27,22 @@ class NotAcceptableError(BadInputError):
     """An answer is wanted in a form that we do not write."""
 
 
-def media_type(header: str) -> str:
-    return header.partition(";")[0].strip().lower()
+@functools.lru_cache(maxsize=256)
+def media_type(header: bytes) -> str:
+    return header.decode("latin-1").partition(";")[0].strip().lower()
 
 
-def answer_type(accept: str, content_type: str) -> str:
+@functools.lru_cache(maxsize=256)
+def answer_type(accept: bytes, content_type: str) -> str:
     """The first type in the Accept header that we write; CSV for CSV and JSON otherwise."""
     default = CSV if content_type == CSV else JSON
-    wanted = [media_type(part) for part in accept.split(",") if part.strip()]
+    wanted = [media_type(part) for part in accept.split(b",") if part.strip()]
     for kind in wanted or ["*/*"]:
         if kind in (CSV, JSON):
             return kind
         if kind in ("*/*", "text/*", "application/*"):
             return {"text/*": CSV, "application/*": JSON}.get(kind, default)
-    raise NotAcceptableError(f"answers are {CSV} or {JSON}, not {accept[:80]}")
+    raise NotAcceptableError(f"answers are {CSV} or {JSON}, not {accept[:80].decode('latin-1')}")
 
 
 def read_request(body: bytes, content_type: str, spec: InputSpec) -> np.ndarray:
@@ -57,10 +60,10 @@ def read_request(body: bytes, content_type: str, spec: InputSpec) -> np.ndarray:
 
 
 def _read_csv(body: bytes, spec: InputSpec) -> np.ndarray:
-    lines = [line for line in body.replace(b"\r", b"").split(b"\n") if line.strip()]
+    lines = [line for line in body.splitlines() if line.strip()]
     _check_rows(len(lines))
     rows = [_numbered(number, parse_row, line) for number, line in enumerate(lines, start=1)]
-    return fit_pixels(np.stack(rows).reshape(-1, SIDE, SIDE), spec)
+    return fit_pixels(np.concatenate(rows).reshape(-1, SIDE, SIDE), spec)
 
 
 def _read_json(body: bytes, spec: InputSpec) -> np.ndarray:
@@ -120,19 +123,15 @@ def _read_pixels(pixels: Any) -> np.ndarray:
     return np.array(pixels, dtype=np.uint8).reshape(1, SIDE, SIDE)
 
 
-def write_answer(probabilities: np.ndarray, kind: str, card: Mapping[str, Any]) -> bytes:
+def write_answer(probabilities: np.ndarray, kind: str, predictor: Predictor) -> bytes:
     """The body of the answer, as CSV (one label a line) or JSON."""
-    labels = Labels.from_json(card)
-    chosen = [labels.names[code] for code in probabilities.argmax(axis=1)]
+    names = predictor.labels.names
+    chosen = [names[code] for code in probabilities.argmax(axis=1)]
     if kind == CSV:
-        return "".join(f"{label}\n" for label in chosen).encode()
+        return "".join([f"{label}\n" for label in chosen]).encode()
     predictions = [
-        {"predict": label, "probabilities": _by_label(labels.names, row)}
-        for label, row in zip(chosen, probabilities, strict=True)
+        {"predict": label, "probabilities": dict(zip(names, row, strict=True))}
+        for label, row in zip(chosen, probabilities.astype(float).round(6).tolist(), strict=True)
     ]
-    model = {key: card[key] for key in ("name", "version", "sensitive")}
+    model = {key: predictor.card[key] for key in ("name", "version", "sensitive")}
     return json.dumps({"predictions": predictions, "model": model}).encode()
-
-
-def _by_label(names: Sequence[str], row: np.ndarray) -> dict[str, float]:
-    return {name: round(float(p), 6) for name, p in zip(names, row, strict=True)}

@@ -59,6 +59,33 @@ def test_a_lying_photo_is_set_upright():
     assert (decode(lying, SPEC) == decode(PNG, SPEC)).all()
 
 
+@settings(max_examples=60, deadline=None)
+@given(
+    st.integers(30, 900),
+    st.integers(30, 900),
+    st.sampled_from(["L", "RGB"]),
+    st.integers(20, 100),
+    st.sampled_from([{}, {"subsampling": 0}, {"subsampling": 2}, {"progressive": True}]),
+    st.sampled_from([InputSpec(48, 1), InputSpec(48, 3), InputSpec(64, 3)]),
+)
+def test_a_plain_jpeg_has_the_very_pixels_that_pillow_gives(
+    width, height, mode, quality, options, spec
+):
+    noise = np.random.default_rng(width).normal(0, 12, (height, width))
+    waves = 120 + 60 * np.sin(np.arange(width) / 9) * np.cos(np.arange(height) / 7)[:, None]
+    gray = Image.fromarray(np.clip(waves + noise, 0, 255).astype(np.uint8))
+    image = gray if mode == "L" else Image.merge("RGB", [gray, gray.transpose(1), gray])
+    data = file(image, "JPEG", quality=quality, **options)
+    assert Decoder(spec)._plain_jpeg(data) is not None
+    assert (Decoder(spec)(data) == Decoder(spec)._any(data)).all()
+
+
+def test_a_jpeg_that_is_decoded_twice_counts_once():
+    decoder = Decoder(SPEC, pixels_left=48 * 48)
+    with pytest.raises(NotAnImageError):
+        decoder(JPEG[:-60])  # the quick decoder gives it to Pillow
+
+
 def test_sixteen_bits_are_refused_rather_than_clipped():
     deep = Image.fromarray(np.full((48, 48), 40_000, np.uint16))
     with pytest.raises(NotAnImageError, match="over 8 bits"):

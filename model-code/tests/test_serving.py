@@ -1,15 +1,18 @@
-"""The web application called as an ASGI server calls it, without a socket."""
+"""The web application, without a socket."""
 
 import asyncio
 import base64
 import io
 import json
-import logging
+import time
+from typing import ClassVar
 
 import numpy as np
 import pytest
-from ethnicity_prediction.app import App
-from ethnicity_prediction.wire import MAX_BODY_BYTES, MAX_ROWS
+from ethnicity_prediction.app import INLINE_BYTES, App
+from ethnicity_prediction.connection import Request
+from ethnicity_prediction.logs import Journal
+from ethnicity_prediction.wire import MAX_ROWS
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -26,34 +29,32 @@ def picture(kind: str, index: int = 0) -> bytes:
     return buffer.getvalue()
 
 
-def request(predictor, body=b"", headers=None, method="POST", path="/invocations", chunks=1):
+def request(predictor, body=b"", headers=None, method="POST", path="/invocations"):
     """Answer of the application: (status, content type, body)."""
-    size = max(1, -(-len(body) // chunks))
-    parts = [body[i : i + size] for i in range(0, len(body), size)] or [b""]
-    messages = [
-        {"type": "http.request", "body": part, "more_body": i < len(parts) - 1}
-        for i, part in enumerate(parts)
-    ]
-    sent = []
-
-    async def receive():
-        return messages.pop(0) if messages else {"type": "http.disconnect"}
-
-    async def send(message):
-        sent.append(message)
-
-    named = [(k.lower().encode(), v.encode()) for k, v in (headers or {}).items()]
-    scope = {"type": "http", "method": method, "path": path, "headers": named}
-    asyncio.run(App(predictor)(scope, receive, send))
-    start, end = sent
-    headers = dict(start["headers"])
-    assert int(headers[b"content-length"]) == len(end["body"])
-    return start["status"], headers[b"content-type"].decode(), end["body"]
+    return requests(predictor, [Request(method, path, named(headers or {}), body)])[0]
 
 
-def invoke(predictor, body, content_type, accept=None, **options):
+def named(headers):
+    return {name.lower().encode(): value.encode() for name, value in headers.items()}
+
+
+def requests(predictor, asked, journal=None):
+    """Answers to requests that are there at the same time."""
+
+    async def answer():
+        app = App(predictor, journal or Journal(io.StringIO()))
+        loop = asyncio.get_running_loop()
+        replies = [loop.create_future() for _ in asked]
+        for each, reply in zip(asked, replies, strict=True):
+            app(each, reply.set_result)
+        return await asyncio.gather(*replies)
+
+    return [(each.status, each.kind, each.body) for each in asyncio.run(answer())]
+
+
+def invoke(predictor, body, content_type, accept=None):
     headers = {"Content-Type": content_type} | ({"Accept": accept} if accept else {})
-    return request(predictor, body, headers, **options)
+    return request(predictor, body, headers)
 
 
 def test_ping_answers_once_the_model_is_there(predictor):
@@ -123,14 +124,14 @@ def test_the_accept_header_chooses_the_form(predictor, accept, kind):
     assert invoke(predictor, CSV, "text/csv", accept)[:2] == (200, kind)
 
 
-def test_a_body_may_come_in_pieces_and_be_large(predictor):
+def test_a_body_may_be_large(predictor):
     body = "\n".join(PIXELS * 20).encode()
-    status, _, answer = invoke(predictor, body, "text/csv", chunks=7)
+    assert len(body) > INLINE_BYTES
+    status, _, answer = invoke(predictor, body, "text/csv")
     assert status == 200
     assert answer.decode().splitlines() == [word for word, _ in ROWS] * 20
 
 
-HUGE = b"1" * (MAX_BODY_BYTES + 1)
 BOMB = io.BytesIO()
 Image.new("1", (6000, 5000)).save(BOMB, "PNG")
 
@@ -150,7 +151,6 @@ Image.new("1", (6000, 5000)).save(BOMB, "PNG")
         (b'{"instances": [{"image": "%"}]}', "application/json", None, 400, "not base64"),
         (b'{"instances": [{"pixels": [1]}]}', "application/json", None, 400, "2304 numbers"),
         (CSV, "text/csv", "image/png", 406, "answers are text/csv or application/json"),
-        (HUGE, "text/csv", None, 413, "larger than"),
         (b"1\n" * (MAX_ROWS + 1), "text/csv", None, 413, "at most 1000"),
         (BOMB.getvalue(), "image/png", None, 413, "6000 x 5000"),
         (CSV, "text/plain", None, 415, "text/plain is not read"),
@@ -174,11 +174,6 @@ def test_a_pixel_outside_the_range_is_refused_in_json_too(predictor):
         assert invoke(predictor, body, "application/json")[0] == status
 
 
-def test_a_body_announced_as_too_large_is_not_even_read(predictor):
-    headers = {"Content-Type": "text/csv", "Content-Length": str(MAX_BODY_BYTES + 1)}
-    assert request(predictor, b"", headers)[0] == 413
-
-
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [("GET", "/", 404), ("POST", "/ping", 405), ("GET", "/invocations", 405)],
@@ -200,14 +195,48 @@ def test_an_error_of_ours_is_logged_and_keeps_its_traceback_to_itself(predictor,
     assert "secret detail" in caplog.text
 
 
-def test_the_log_has_facts_and_no_pixels(predictor, caplog):
-    caplog.set_level(logging.INFO)
-    invoke(predictor, CSV, "text/csv")
-    facts = caplog.records[-1].msg
-    assert facts["event"] == "invocation"
-    assert (facts["status"], facts["rows"], facts["content_type"]) == (200, 6, "text/csv")
-    assert facts["ms"] > 0
-    assert PIXELS[0][:30] not in caplog.text
+def test_requests_that_are_there_together_are_predicted_together(predictor):
+    class Counting:
+        spec, card, labels = predictor.spec, predictor.card, predictor.labels
+        rows: ClassVar[list[int]] = []
+
+        def predict(self, images):
+            self.rows.append(len(images))
+            return predictor.predict(images)
+
+    csv = {"Content-Type": "text/csv"}
+    asked = [Request("POST", "/invocations", named(csv), row.encode()) for row in PIXELS * 3]
+    asked[4] = Request("POST", "/invocations", named(csv), b"1 2 3")
+    asked[7] = Request("POST", "/invocations", named(csv), CSV)
+    asked[8] = Request("POST", "/invocations", named({"Content-Type": "image/png"}), picture("png"))
+    answers = requests(Counting(), asked)
+    assert Counting.rows == [12, 8, 2]  # the 6 rows of one request are not torn apart
+    assert [status for status, _, _ in answers] == [200] * 4 + [400] + [200] * 13
+    words = [word for word, _ in ROWS] * 3
+    for position in {*range(18)} - {4, 7, 8}:
+        assert answers[position][2].decode() == words[position] + "\n"
+    assert answers[7][2].decode().splitlines() == words[:6]
+    assert json.loads(answers[8][2])["predictions"][0]["predict"] == words[0]
+
+
+def test_the_log_has_facts_and_no_pixels(predictor):
+    stream = io.StringIO()
+    journal = Journal(stream)
+    asked = [
+        Request("POST", "/invocations", named({"Content-Type": kind}), CSV)
+        for kind in ("text/csv", 'te"xt/' + "x" * 99)
+    ]
+    requests(predictor, asked, journal)
+    assert stream.getvalue() == ""  # lines are written a few times a second
+    journal.flush()
+    refused, served = sorted(map(json.loads, stream.getvalue().splitlines()), key=len)[::-1]
+    assert (served["event"], served["level"]) == ("invocation", "INFO")
+    assert (served["status"], served["rows"], served["content_type"]) == (200, 6, "text/csv")
+    assert served["ms"] > 0
+    assert abs(served["time"] - time.time()) < 60
+    assert (refused["status"], len(refused["content_type"])) == (415, 40)
+    assert "is not read" in refused["error"]
+    assert PIXELS[0][:30] not in stream.getvalue()
 
 
 TYPES = st.sampled_from(["text/csv", "application/json", "image/jpeg", "image/png", "x/y", ""])
