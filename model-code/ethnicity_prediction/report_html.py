@@ -26,12 +26,13 @@ svg .faint,.faint{fill:var(--faint);color:var(--faint)}.bar{fill:var(--bar)}
 .grid{stroke:var(--line)}.limit{stroke:var(--faint);stroke-width:1.5;stroke-dasharray:5 4}
 .line{fill:none;stroke-width:2;stroke-linejoin:round}.line.n0{stroke:var(--bar)}
 .line.n1{stroke:var(--second);stroke-dasharray:6 4}.dot{stroke:var(--page);stroke-width:1.5}
-.dot.n0,.key.n0{fill:var(--bar);background:var(--bar)}.dot.n1,.key.n1{fill:var(--second);background:var(--second)}
+.dot.n0,.key.n0{fill:var(--bar);background:var(--bar)}
+.dot.n1,.key.n1{fill:var(--second);background:var(--second)}
 .key{display:inline-block;width:.7em;height:.7em;border-radius:50%;margin:0 .35em 0 .9em}
 .key:first-child{margin-left:0}.panels{display:flex;flex-wrap:wrap;gap:1rem}
 figure{margin:0;flex:1 1 19rem}figcaption{font-size:.9rem;margin-bottom:.3rem}
 table{border-collapse:collapse;font-variant-numeric:tabular-nums;margin-bottom:.8rem}
-.scroll{overflow-x:auto}
+.scroll{overflow-x:auto}.dense{font-size:.8rem}.dense td,.dense th{padding:.2rem .35rem}
 th,td{padding:.25rem .6rem;text-align:right;white-space:nowrap;border-bottom:1px solid var(--line)}
 th[scope=row]{text-align:left;white-space:normal}
 .confusion td.right{background:color-mix(in srgb,var(--good)
@@ -149,8 +150,8 @@ def _by_label(report: Mapping[str, Any], groups: Sequence[Mapping[str, Any]]) ->
         cells = "".join(_group_cell(group["labels"].get(label)) for group in groups)
         body += f'<tr><th scope="row">{text(label)}</th>{cells}</tr>'
     return (
-        f'<div class=scroll><table><thead><tr><th scope="col">label</th>{head}</tr></thead>'
-        f"<tbody>{body}</tbody></table></div>"
+        '<div class=scroll><table class=dense><thead><tr><th scope="col">label</th>'
+        f"{head}</tr></thead><tbody>{body}</tbody></table></div>"
     )
 
 
