@@ -1,6 +1,7 @@
 """The loop: (network, data, hyperparameters) -> the best weights seen and the history."""
 
 import copy
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -85,6 +86,7 @@ class Fit:
             progress.elapsed_s = self.clock() - self.started
             if loss is None:  # not one step since the last report
                 break
+            _check(loss, progress, self.config)
             side = self._side(train, self._done(progress, share))
             epoch = self._report(validation, progress, loss, speed, side)
             self._store(progress, epoch)
@@ -249,3 +251,12 @@ class Fit:
         progress.weights = self.net.state_dict()
         progress.averaged = self.averaged.state_dict()
         progress.optimizers = [optimizer.state_dict() for optimizer in self.optimizers]
+
+
+def _check(loss: float, progress: Progress, config: Hyperparameters) -> None:
+    if not math.isfinite(loss):
+        raise FloatingPointError(
+            f"the loss is {loss} in epoch {len(progress.history) + 1}: the weights have diverged; "
+            f"lower learning_rate ({config.learning_rate}) "
+            f"or muon_learning_rate ({config.muon_learning_rate})"
+        )

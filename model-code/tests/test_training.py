@@ -152,6 +152,16 @@ def test_asked_to_stop_it_keeps_the_best_so_far():
     assert progress.best_recall == max(seen)
 
 
+def test_a_training_that_diverges_says_so():
+    broken = fresh_fit()
+    with torch.no_grad():
+        next(broken.net.parameters()).fill_(float("inf"))
+    with pytest.raises(
+        FloatingPointError, match=r"loss is nan in epoch 1: .* learning_rate \(0.01\)"
+    ):
+        broken.run(part(32), part(6))
+
+
 def test_stopped_before_the_first_step_there_is_no_model(tmp_path: Path):
     prepare(tmp_path, train=24, validation=0)
     with pytest.raises(InterruptedError, match="before the first step"):
