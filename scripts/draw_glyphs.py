@@ -122,7 +122,7 @@ def write_pixel_csv(path: Path, rows: int, rng: np.random.Generator) -> None:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["age", "ethnicity", "gender", "img_name", "pixels"])
         for i, (image, label) in enumerate(zip(images, classes, strict=True)):
-            pixels = " ".join(map(str, image.ravel()))
+            pixels = " ".join(map(str, image.ravel().tolist()))
             writer.writerow([ages[i], label, genders[i], f"{path.stem}-{i}.png", pixels])
 
 

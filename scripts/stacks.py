@@ -22,7 +22,7 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError, WaiterError
 
 CAPABILITIES = ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"]
-POLL_S = 2.0
+FIRST_POLL_S, POLL_S = 0.1, 2.0  # the pause grows from the first to the second
 TEMPLATE_BODY_LIMIT = 51_200  # bytes, CloudFormation quotas
 Report = Callable[[str], None]
 
@@ -142,6 +142,7 @@ class Stacks:
 
     def _wait(self, name: str, goal: str, started: float) -> None:
         seen: set[str] = set()
+        pause_s = FIRST_POLL_S
         while True:
             for event in self._events(name, started):
                 if event["EventId"] not in seen:
@@ -153,7 +154,8 @@ class Stacks:
                 return
             if not status.endswith(("_IN_PROGRESS", "_CLEANUP_IN_PROGRESS")):
                 raise StackError(f"{name} ended as {status}: {self._first_failure(name, started)}")
-            time.sleep(POLL_S if len(seen) > 3 else POLL_S / 4)
+            time.sleep(pause_s)
+            pause_s = min(POLL_S, pause_s * 1.5)
 
     def _events(self, name: str, started: float) -> Iterator[dict[str, Any]]:
         pages = self.cloudformation.get_paginator("describe_stack_events").paginate(StackName=name)

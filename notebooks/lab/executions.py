@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import html
+import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from lab.errors import LabError
 from lab.upload import TRAINING_KEY, put
 from lab.workshop import Workshop
 
-POLL_S = 3.0
+POLL_S = 3.0  # reached step by step: what ends at once is seen at once
 START_S = 300.0  # in which an event must have started the pipeline
 GREY = "#6e7781"
 COLOURS = {"Succeeded": "#1a7f37", "Failed": "#cf222e", "InProgress": "#9a6700"}
@@ -125,7 +126,7 @@ def _line(row: ActionRow, stage: str) -> str:
 def _states(workshop: Workshop, execution: str) -> Iterator[Run]:
     client = workshop.client("codepipeline")
     pipeline = client.get_pipeline(name=workshop.pipeline)["pipeline"]
-    while True:
+    for _ in _looks(math.inf):
         found = client.get_pipeline_execution(
             pipelineName=workshop.pipeline, pipelineExecutionId=execution
         )["pipelineExecution"]
@@ -135,7 +136,15 @@ def _states(workshop: Workshop, execution: str) -> Iterator[Run]:
         yield run
         if run.status in TERMINAL or run.waits_for_approval:
             return
-        time.sleep(POLL_S)
+
+
+def _looks(limit_s: float) -> Iterator[None]:
+    """Yield whenever it is time to look again, until the limit is over."""
+    deadline, pause_s = time.monotonic() + limit_s, POLL_S / 8
+    while time.monotonic() < deadline:
+        yield
+        time.sleep(pause_s)
+        pause_s = min(POLL_S, pause_s * 1.5)
 
 
 def _details(workshop: Workshop, execution: str) -> list[dict[str, Any]]:
@@ -159,12 +168,10 @@ def _summaries(workshop: Workshop) -> list[dict[str, Any]]:
 def _wait_for_start(
     workshop: Workshop, is_wanted: Callable[[dict[str, Any]], bool], cause: str
 ) -> str:
-    deadline = time.monotonic() + START_S
-    while time.monotonic() < deadline:
+    for _ in _looks(START_S):
         wanted = [s["pipelineExecutionId"] for s in _summaries(workshop) if is_wanted(s)]
         if wanted:
             return str(wanted[0])
-        time.sleep(POLL_S)
     raise LabError(
         f"{cause} started no execution of {workshop.pipeline} in {START_S / 60:.0f} minutes; look "
         "at its EventBridge rules, or start it by hand: Release change in the CodePipeline console"
