@@ -87,7 +87,7 @@ test-model: setup-model ## the container's own tests, in the container's own env
 test-offline: setup-dev setup-aws setup-model $(ZIPS) ## the pipeline on the local cloud
 	$(BIN)/pytest tests/offline
 
-test-hard: setup-dev setup-aws setup-model $(ZIPS) ## the tests that take minutes: notebooks, clean-up killed midway
+test-hard: setup-dev setup-aws setup-model $(ZIPS) ## what goes beyond: clean-up killed after every single step
 	$(BIN)/pytest tests -m hard
 
 test-docker: setup-dev setup-aws setup-model $(ZIPS) ## the container and the demo on a Docker engine (BASE_IMAGE=)

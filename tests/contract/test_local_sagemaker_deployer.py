@@ -175,7 +175,7 @@ def test_only_a_ping_of_200_is_healthy(tmp_path, monkeypatch, status, healthy):
     made = model_server(tmp_path, monkeypatch)
     with ThreadingHTTPServer(("127.0.0.1", made.port), Ping) as container:
         container.status = status
-        threading.Thread(target=container.serve_forever, daemon=True).start()
+        threading.Thread(target=container.serve_forever, args=[0.01], daemon=True).start()
         if healthy:
             made.start()
             assert made.answers()

@@ -24,10 +24,10 @@ DEPLOY = "contract/lambdas/test_lambda_deploy_model.py"
 GATE = "contract/lambdas/test_lambda_full_test.py"
 PROXY = "contract/lambdas/test_lambda_proxy.py"
 BUILD = "contract/test_container_build.py"
-WHOLE = "offline/test_pipeline.py"
+WHOLE = "offline/workshop/test_demo.py"
 ENDINGS = "offline/endings/test_endings.py"
-LAB = "offline/test_notebooks.py"
-CLEAN_UP = "offline/test_clean_up.py"
+LAB = "offline/workshop/test_lab.py"
+CLEAN_UP = "offline/workshop/test_demo_clean_up.py"
 
 PROMISES = {
     "1 from commit to endpoint": [f"{WHOLE}::test_every_action_of_a_pushed_commit_succeeds"],
@@ -104,8 +104,11 @@ PROMISES = {
     "22 training and validation data": [
         f"{TRAIN}::test_validation_data_becomes_a_channel_only_if_it_is_there"
     ],
-    "23 a commit triggers": [f"{WHOLE}::test_a_further_push_updates_the_endpoint_under_its_name"],
-    "24 new data triggers": [f"{WHOLE}::test_new_training_data_retrains_with_the_same_image"],
+    "23 a commit triggers": [f"{WHOLE}::test_a_further_push_trains_with_an_image_of_its_own"],
+    "24 new data triggers": [
+        f"{LAB}::test_new_data_retrain_with_the_image_of_the_last_commit",
+        f"{LAB}::test_every_release_updates_the_endpoint_under_its_name",
+    ],
     "25 the bias lesson": [
         f"{GATE}::test_the_lesson_a_group_left_out_of_training_stops_the_model",
         f"{LAB}::test_the_gate_stops_the_model_that_lacks_a_group_and_says_why",
@@ -125,8 +128,8 @@ PROMISES = {
         "contract/test_container_serve.py::test_all_fourteen_test_images_are_recognised",
     ],
     "29 clean-up": [
-        f"{CLEAN_UP}::test_killed_after_every_step_and_run_again_it_leaves_nothing",
-        f"{CLEAN_UP}::test_run_once_it_tells_its_plan_and_leaves_nothing",
+        f"{CLEAN_UP}::test_killed_midway_and_run_again_it_leaves_nothing",
+        f"{LAB}::test_with_stack_2_deleted_by_hand_clean_up_finds_the_rest_by_name",
     ],
     "30 clients upload to S3 and ask by key": [
         f"{PROXY}::test_a_stored_image_is_asked_about_at_the_stages_endpoint",

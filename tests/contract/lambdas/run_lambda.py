@@ -2,7 +2,8 @@
 
 Usage: run_lambda.py FOLDER STEM
 
-The import happens once and without any environment. Every line of stdin is then one run, in a
+The import happens once and without any environment, and so does the reading of botocore's service
+models, which would take most of the time of every run. Every line of stdin is then one run, in a
 fork of its own: {"environ", "events", "crash_after", "time_left_s", "log", "results"}. stdout and
 stderr of the run go to the file `log`, what the handler returned or raised to `results`, and one
 line with the exit code to stdout. crash_after ends the run without a word after so many AWS
@@ -32,6 +33,7 @@ def main():
     folder, stem = sys.argv[1:]
     sys.path.insert(0, folder)
     handler = importlib.import_module(stem).lambda_handler
+    read_service_models()
     for line in sys.stdin:
         child = os.fork()
         if not child:
@@ -39,6 +41,17 @@ def main():
         _, status = os.waitpid(child, 0)
         sys.stdout.write(f"{os.waitstatus_to_exitcode(status)}\n")
         sys.stdout.flush()
+
+
+def read_service_models():
+    from common import clients
+
+    loader = clients._session().get_component("data_loader")
+    for service in clients.SERVICES:
+        for kind in ("service-2", "endpoint-rule-set-1"):
+            loader.load_service_model(service, kind)
+    for name in ("endpoints", "partitions", "_retry", "sdk-default-configuration"):
+        loader.load_data(name)
 
 
 def run(handler, work):

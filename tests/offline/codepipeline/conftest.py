@@ -165,6 +165,12 @@ def mini(
     return bare
 
 
+@pytest.fixture(scope="session", autouse=True)
+def silent(mini: Mini) -> tuple[str, str]:
+    """A pipeline whose function says nothing, and its execution: begun early, for it takes long."""
+    return mini.create({"name": "Run", "actions": [lambda_action("say nothing")]})
+
+
 @pytest.fixture
 def invoke() -> Callable[..., dict[str, Any]]:
     """Declare a stage of one Lambda action that does what it is told."""

@@ -29,10 +29,9 @@ def test_a_reported_failure_fails_the_action_with_its_message(mini: Any, invoke:
     assert error == {"code": "ConfigurationError", "message": "no data"}
 
 
-def test_silence_ends_in_awss_own_words(mini: Any, invoke: Stage) -> None:
-    status, error = ending(mini, invoke("say nothing"))
-    assert status == "Failed"
-    assert error["message"] == NO_RESULT
+def test_silence_ends_in_awss_own_words(mini: Any, silent: tuple[str, str]) -> None:
+    assert mini.wait(*silent) == "Failed"
+    assert mini.error(*silent, "Call")["message"] == NO_RESULT
 
 
 def test_success_without_the_declared_artifact_fails(mini: Any, invoke: Stage) -> None:

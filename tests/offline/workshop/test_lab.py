@@ -1,133 +1,53 @@
-"""Both notebooks, run cell by cell: the lab as its instance would, the exploration by itself."""
+"""The lab notebook, run cell by cell where and as its instance would, and the clean-up after it."""
 
 from __future__ import annotations
 
 import io
 import json
-import os
-import shutil
 import subprocess
-import sys
-import tempfile
 import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import nbformat
 import pytest
 from demo import calls
-from local_cloud.docker_cli.build import Builder
-from local_cloud.docker_cli.environments import site_packages
-from local_cloud.docker_cli.store import Store
-from local_cloud.launcher import ACCOUNT, REGION, RunningCloud
-from local_cloud.unpacked import ENVIRONMENT_LABEL
-from nbclient import NotebookClient
-from package_lambdas import upload
-from stacks import Stacks
+from demo.story import PIPELINE_STACK, Story
+from local_cloud.launcher import ACCOUNT, REGION
 
-ROOT = Path(__file__).resolve().parents[2]
-PREP, PIPELINE = "MLOps-Ethnicity-Prediction", "MLOps-BYO-BuildPipeline"
+from .conftest import Deployed
+from .notebook import PlayedNotebook, kernel_environment, play
+
 LAB = "03.MLOps-BYO-LabNotebook.ipynb"
-# Enough for the embedded glyphs, and counted in epochs: a busy machine must not fail the gate.
-SMALL = {"epochs": 6, "width": 8, "batch_size": 64, "max_minutes": 20}
-HYPERPARAMETERS = json.dumps(SMALL)
-CELL_S = 900
 
-pytestmark = [pytest.mark.hard, pytest.mark.timeout(1800)]
-
-
-@dataclass
-class Played:
-    """A notebook that ran to its end, and where."""
-
-    notebook: Any
-    folder: Path
-    cloud: RunningCloud | None = None
-
-    def output(self, cell_id: str) -> str:
-        """Return all text of a cell's outputs."""
-        (cell,) = [c for c in self.notebook.cells if c.id == cell_id]
-        texts = []
-        for output in cell.outputs:
-            data = output.get("data", {})
-            texts.append(output.get("text", "") + data.get("text/plain", ""))
-            texts.append(data.get("text/html", ""))
-        return "\n".join(texts)
-
-    def pictures(self, cell_id: str) -> int:
-        """Return how many pictures a cell shows."""
-        (cell,) = [c for c in self.notebook.cells if c.id == cell_id]
-        return sum("image/png" in output.get("data", {}) for output in cell.outputs)
-
-
-def play(notebook: Path, environment: dict[str, str]) -> Any:
-    """Run a notebook in its own folder, in a kernel with this environment."""
-    content = nbformat.read(notebook, as_version=4)
-    client = NotebookClient(
-        content,
-        timeout=CELL_S,
-        kernel_name="python3",
-        resources={"metadata": {"path": str(notebook.parent)}},
-    )
-    client.execute(env=environment)
-    return content
-
-
-def kernel_environment(home: Path, **variables: str) -> dict[str, str]:
-    """Return a kernel's variables: nothing of this process but where programs are."""
-    path = f"{ROOT / '.tools/aws/bin'}:{Path(sys.executable).parent}:{os.environ['PATH']}"
-    return {"PATH": path, "HOME": str(home), "LANG": "C.UTF-8", **variables}
-
-
-# -- the lab -----------------------------------------------------------------------------------
+pytestmark = pytest.mark.timeout(1800)
 
 
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Played]:
-    work = tmp_path_factory.mktemp("lab")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("LOCAL_CLOUD_TIME_SCALE", "0.01")
-        with RunningCloud(work / "cloud") as cloud:
-            outputs = deploy(cloud)
-            environment = notebook_environment(cloud, outputs, work)
-            folder = staged_clone(cloud, outputs, work)
-            yield Played(play(folder / LAB, environment), folder, cloud)
+def story(deployed: Deployed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
+    with deployed(tmp_path_factory.mktemp("lab")) as story:
+        yield story
 
 
-def deploy(cloud: RunningCloud) -> dict[str, str]:
-    """Create both stacks as the README tells it, with a shorter training."""
-    stacks = Stacks(cloud.client("cloudformation"), cloud.client("s3"), report=lambda line: None)
-    prep = stacks.deploy(PREP, ROOT / "01-prep.yml", {"UniqueID": "kmm"})
-    bucket = prep["LambdaFunctionsBucket"]
-    zips = sorted((ROOT / "build/lambda").glob("*.zip"))
-    parameters = {
-        "UniqueID": "kmm",
-        "LambdaFunctionsBucket": bucket,
-        "LambdaCodePrefix": upload(cloud.client("s3"), bucket, zips),
-        "HyperParameters": HYPERPARAMETERS,
-    }
-    template = ROOT / "02-build-pipeline.yml"
-    return prep | stacks.deploy(PIPELINE, template, parameters, bucket)
+@pytest.fixture(scope="module")
+def lab(story: Story) -> PlayedNotebook:
+    return play(staged_clone(story) / LAB, notebook_environment(story))
 
 
-def notebook_environment(
-    cloud: RunningCloud, outputs: dict[str, str], work: Path
-) -> dict[str, str]:
+def notebook_environment(story: Story) -> dict[str, str]:
     """Act as the notebook's own role: whatever it may not do must fail here."""
-    role = outputs["NotebookRoleName"]
+    role = story.prep["NotebookRoleName"]
     trust = {"Effect": "Allow", "Principal": {"AWS": ACCOUNT}, "Action": "sts:AssumeRole"}
-    cloud.client("iam").update_assume_role_policy(
+    story.cloud.client("iam").update_assume_role_policy(
         RoleName=role, PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]})
     )
-    session = cloud.client("sts").assume_role(
+    session = story.cloud.client("sts").assume_role(
         RoleArn=f"arn:aws:iam::{ACCOUNT}:role/{role}", RoleSessionName="SageMaker"
     )
     keys = session["Credentials"]
     return kernel_environment(
-        work,
-        AWS_ENDPOINT_URL=cloud.url,
+        story.work,
+        AWS_ENDPOINT_URL=story.cloud.url,
         AWS_DEFAULT_REGION=REGION,
         AWS_ACCESS_KEY_ID=keys["AccessKeyId"],
         AWS_SECRET_ACCESS_KEY=keys["SecretAccessKey"],
@@ -136,17 +56,13 @@ def notebook_environment(
     )
 
 
-def staged_clone(cloud: RunningCloud, outputs: dict[str, str], work: Path) -> Path:
+def staged_clone(story: Story) -> Path:
     """Lay ~/SageMaker out as on the instance: the empty clone, and byo-staging copied into it."""
-    tools = {"PATH": f"{ROOT / '.tools/aws/bin'}:{os.environ['PATH']}"}
-    clone, staging = work / "ethnicity-pred-repo", work / "byo-staging"
-    calls.git(
-        ["clone", "--quiet", outputs["RepositoryCloneUrl"], str(clone)],
-        work,
-        cloud.environment() | tools,
-    )
-    staged = cloud.client("s3").get_object(
-        Bucket=outputs["LambdaFunctionsBucket"], Key="byo-staging.zip"
+    clone, staging = story.work / "ethnicity-pred-repo", story.work / "byo-staging"
+    url = story.prep["RepositoryCloneUrl"]
+    calls.git(["clone", "--quiet", url, str(clone)], story.work, story.environment)
+    staged = story.cloud.client("s3").get_object(
+        Bucket=story.prep["LambdaFunctionsBucket"], Key="byo-staging.zip"
     )
     with zipfile.ZipFile(io.BytesIO(staged["Body"].read())) as archive:
         archive.extractall(staging)
@@ -155,8 +71,8 @@ def staged_clone(cloud: RunningCloud, outputs: dict[str, str], work: Path) -> Pa
 
 
 def test_every_cell_of_the_lab_runs_as_the_notebooks_role(lab):
-    codes = [cell for cell in lab.notebook.cells if cell.cell_type == "code"]
-    assert [cell.execution_count for cell in codes] == list(range(1, len(codes) + 1))
+    counts = [cell.execution_count for cell in lab.code_cells]
+    assert counts == list(range(1, len(counts) + 1))
 
 
 def test_the_lab_shows_its_data_and_the_models_answers(lab):
@@ -196,54 +112,49 @@ def test_the_commit_holds_the_staged_files_and_nothing_that_running_left(lab):
     assert not [name for name in listed if "__pycache__" in name or name.startswith("data/")]
 
 
-def test_clean_up_leaves_nothing_of_the_lab(lab):
+def test_new_data_retrain_with_the_image_of_the_last_commit(lab, story):
+    sagemaker = story.cloud.client("sagemaker")
+    listed = sagemaker.list_training_jobs()["TrainingJobSummaries"]
+    jobs = [sagemaker.describe_training_job(TrainingJobName=j["TrainingJobName"]) for j in listed]
+    assert len(jobs) == 3
+    assert len({job["AlgorithmSpecification"]["TrainingImage"] for job in jobs}) == 1
+
+
+@pytest.mark.parametrize("stage", ["Dev", "Prod"])
+def test_every_release_updates_the_endpoint_under_its_name(lab, story, stage):
+    sagemaker = story.cloud.client("sagemaker")
+    endpoint = sagemaker.describe_endpoint(EndpointName=story.pipeline[f"{stage}EndpointName"])
+    assert endpoint["EndpointStatus"] == "InService"
+    jobs = sagemaker.list_training_jobs(SortBy="CreationTime", SortOrder="Descending")
+    newest, *older = jobs["TrainingJobSummaries"]
+    model = sagemaker.describe_model(ModelName=newest_model(sagemaker, endpoint))
+    assert newest["TrainingJobName"] in model["PrimaryContainer"]["ModelDataUrl"]
+    assert endpoint["CreationTime"] < older[0]["CreationTime"]
+
+
+def newest_model(sagemaker: Any, endpoint: dict[str, Any]) -> str:
+    config = sagemaker.describe_endpoint_config(EndpointConfigName=endpoint["EndpointConfigName"])
+    (variant,) = config["ProductionVariants"]
+    name: str = variant["ModelName"]
+    return name
+
+
+def test_with_stack_2_deleted_by_hand_clean_up_finds_the_rest_by_name(
+    lab, story, clean_up, inventory
+):
     """The lab's last section, after everything that a workshop leaves behind."""
-    command = [sys.executable, str(ROOT / "scripts/clean_up.py"), "--unique-id", "kmm", "--yes"]
-    done = subprocess.run(
-        command, env=lab.cloud.environment(), capture_output=True, text=True, timeout=600
+    s3, bucket = story.cloud.client("s3"), story.pipeline["CodePipelineArtifactsBucket"]
+    for item in s3.list_object_versions(Bucket=bucket).get("Versions", []):
+        s3.delete_object(Bucket=bucket, Key=item["Key"], VersionId=item["VersionId"])
+    cloudformation = story.cloud.client("cloudformation")
+    cloudformation.delete_stack(StackName=PIPELINE_STACK)
+    cloudformation.get_waiter("stack_delete_complete").wait(
+        StackName=PIPELINE_STACK, WaiterConfig={"Delay": 1, "MaxAttempts": 60}
     )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "Left: nothing" in done.stdout
-    groups = lab.cloud.client("logs").describe_log_groups()["logGroups"]
-    assert not [g["logGroupName"] for g in groups if "kmm" in g["logGroupName"]]
-
-
-# -- the exploration ---------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def exploration(tmp_path_factory: pytest.TempPathFactory) -> Played:
-    work = tmp_path_factory.mktemp("exploration")
-    for name in ("notebooks", "model-code", "scripts"):
-        ignored = shutil.ignore_patterns("__pycache__", "data", ".*")
-        shutil.copytree(ROOT / name, work / name, ignore=ignored)
-    folder = work / "notebooks"
-    environment = kernel_environment(
-        work,
-        PYTHONPATH=str(site_packages(container_environment())),
-        OMP_NUM_THREADS="1",  # others share this machine
-    )
-    return Played(play(folder / "Predict_ethnicity.ipynb", environment), folder)
-
-
-def container_environment() -> Path:
-    """Return the Python environment of the container's target `train`, made by `make setup`."""
-    with tempfile.TemporaryDirectory() as scratch:
-        builder = Builder(Store(Path(scratch)), ROOT / "model-code", {})
-        image = builder.build(ROOT / "model-code/Dockerfile", "train", ())
-    return Path(json.loads(image.config)["config"]["Labels"][ENVIRONMENT_LABEL])
-
-
-def test_the_exploration_trains_the_containers_own_model(exploration):
-    for cell_id in ("data", "counts", "train", "score", "left-out", "left-out-confusion"):
-        assert exploration.pictures(cell_id) == 1, cell_id
-    card = json.loads((exploration.folder / "data/jobs/complete/model/model.json").read_text())
-    assert card["metrics"]["macro_recall"] > 0.85
-    assert card["version"] == "complete"
-
-
-def test_the_group_that_was_left_out_is_never_found(exploration):
-    folder = exploration.folder / "data/jobs/without-Star/model"
-    card = json.loads((folder / "model.json").read_text())
-    assert "Star" not in card["labels"]
-    assert card["metrics"]["accuracy"] < 0.81
+    assert story.pipeline["DataBucket"] in inventory(story)
+    process = clean_up(story, "--yes")
+    said, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, said
+    assert "Left: nothing" in said
+    assert "delete stack 2" not in said
+    assert inventory(story) == set()
