@@ -37,7 +37,7 @@ export BASE_IMAGE
 .DELETE_ON_ERROR:
 .PHONY: help setup setup-dev setup-aws setup-lint setup-model lock format docs lint test test-unit \
 	test-contract test-model test-offline test-hard test-docker check package-lambdas demo \
-	train-local serve-local predict-local deploy-prep deploy-pipeline clean-up clean
+	base-image train-local serve-local predict-local deploy-prep deploy-pipeline clean-up clean
 
 help: ## print this help
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 20
@@ -106,6 +106,9 @@ package-lambdas: setup-dev $(ZIPS) ## zip each Lambda; with BUCKET= upload them 
 
 demo: setup-dev setup-aws $(if $(filter docker,$(ENGINE)),,setup-model) $(ZIPS) ## the whole pipeline, offline (ONCE=1, DATA=, PARAMETERS=, PORT=, ENGINE=docker)
 	@LOCAL_CLOUD_ENGINE=$(ENGINE) $(BIN)/python -m demo --port $(PORT) $(if $(DATA),--data $(DATA)) $(if $(ONCE),--once) $(KEY_VALUES)
+
+base-image: ## make a base image by debootstrap, as root, where no registry is (BASE_IMAGE=)
+	scripts/base_image.sh $(BASE_IMAGE)
 
 train-local: setup-model ## train by itself, in a folder shaped like /opt/ml (ML=, HYPERPARAMETERS=)
 	@$(BIN)/python scripts/container.py train $(LOCAL_OPTIONS) $(if $(HYPERPARAMETERS),--hyperparameters '$(HYPERPARAMETERS)')

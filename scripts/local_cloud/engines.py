@@ -19,6 +19,7 @@ PROCESS, DOCKER = "process", "docker"
 LABEL = "local-cloud"  # on what the Docker engine makes for us; its value is the state folder
 # In a build, the local ECR goes by the name that ECR has on AWS.
 PROGRAM = """#!/bin/sh
+[ "$1" != build ] || {{ shift; set -- build {network} "$@"; }}
 for word do
   shift
   case "$word" in
@@ -79,6 +80,7 @@ def build_program(endpoint: str) -> str:
     """Write the `docker` of a build: Docker's own, the registry's name aside."""
     host = os.environ.get("DOCKER_HOST")
     return PROGRAM.format(
+        network="--network=host" if on_host_network() else "",
         registry=shlex.quote(registry(endpoint)),
         variables=shlex.quote(f"DOCKER_HOST={host}") if host else "",
         docker=shlex.quote(shutil.which("docker") or "docker"),

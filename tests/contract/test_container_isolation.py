@@ -3,17 +3,35 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from containers import DockerImages, Images, ProcessImages, Server, free_port, log_of, start
+from containers import (
+    MODEL_CODE,
+    DockerImages,
+    Images,
+    ProcessImages,
+    Server,
+    free_port,
+    log_of,
+    start,
+)
 from local_cloud import engines
 from local_cloud.sagemaker.engine import ExecError, Program
 
 ACCEPT_S = 0.25  # in which SageMaker wants a connection to be accepted
 CONNECTIONS = 250
+SERVE_PACKAGES_MB = 175
+PACKAGES = """
+import pathlib, platform, sysconfig
+folder = pathlib.Path(sysconfig.get_path("purelib"))
+own = [path for path in folder.iterdir() if not path.name.startswith(("pip", "setuptools"))]
+files = {path for top in own for path in [top, *top.rglob("*")] if path.is_file()}
+print(platform.python_version(), sum(path.stat().st_size for path in files) / 1e6)
+"""
 
 
 @pytest.fixture
@@ -72,6 +90,17 @@ def test_all_these_tests_run_on_a_read_only_image(
     code, printed = python(docker_images, target, "open('/opt/program/x', 'w')", folder)
     assert code == 1
     assert "Read-only file system" in printed
+
+
+@pytest.mark.docker
+def test_the_packages_of_the_serving_image_stay_small(docker_images: DockerImages, folder: Path):
+    code, printed = python(docker_images, "serve", PACKAGES, folder)
+    version, size_mb = printed.split()
+    named = re.search(r"python:(3\.\d+)", (MODEL_CODE / "Dockerfile").read_text())
+    assert (code, bool(named)) == (0, True)
+    if not version.startswith(f"{named[1]}."):
+        pytest.skip(f"the limit is for Python {named[1]}; with {version} it is {size_mb} MB")
+    assert float(size_mb) <= SERVE_PACKAGES_MB
 
 
 @pytest.mark.docker

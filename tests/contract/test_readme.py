@@ -22,7 +22,7 @@ README = ROOT / "README.md"
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
 NEEDS_AWS = "# needs an AWS account"
 OFFLINE_TARGETS = {
-    *("check", "demo", "lock", "package-lambdas", "setup", "test"),
+    *("base-image", "check", "demo", "lock", "package-lambdas", "setup", "test", "test-docker"),
     *("train-local", "serve-local", "predict-local"),
 }
 HEADINGS = (

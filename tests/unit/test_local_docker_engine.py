@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -118,6 +119,37 @@ def test_what_docker_refuses_is_told_and_cleared_away(
         assert docker.calls[-2][:2] == ("rm", "--force")
 
 
+@pytest.mark.parametrize("mine", [True, False])
+def test_what_root_wrote_is_given_back_to_who_has_to_delete_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mine: bool
+) -> None:
+    docker = Docker()
+    monkeypatch.setattr(docker_engine, "docker", docker)
+    owner = os.geteuid()
+    (tmp_path / "model").mkdir()
+    monkeypatch.setattr(os, "geteuid", lambda: owner if mine else owner + 1)
+    docker_engine.give_back(IMAGE, tmp_path)
+    assert [call[0] for call in docker.calls] == ([] if mine else ["run"])
+    if not mine:
+        assert docker.calls[0][-3:] == ("-R", f"{owner + 1}:{os.getegid()}", "/opt/ml")
+
+
+def build_program(*arguments: str) -> subprocess.CompletedProcess[str]:
+    program = engines.build_program("http://127.0.0.1:4566")
+    command = ["sh", "-c", program, "docker", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True)
+
+
+@pytest.fixture
+def real(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A docker that prints the host it was given, and its arguments."""
+    program = tmp_path / "docker"
+    program.write_text('#!/bin/sh\nprintf "%s|" "$DOCKER_HOST" "$@"\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.setenv("DOCKER_HOST", "unix:///x y")
+
+
 @pytest.mark.parametrize(
     ("given", "received"),
     [
@@ -128,19 +160,18 @@ def test_what_docker_refuses_is_told_and_cleared_away(
         ("BASE_IMAGE=111122223333.dkr.ecr.us-east-1.amazonaws.com/python:3.13", None),
     ],
 )
-def test_a_builds_docker_finds_ecr_here(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str, received: str | None
-) -> None:
-    real = tmp_path / "docker"
-    real.write_text('#!/bin/sh\nprintf "%s|" "$DOCKER_HOST" "$@"\n')
-    real.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    monkeypatch.setenv("DOCKER_HOST", "unix:///x y")
-    program = engines.build_program("http://127.0.0.1:4566")
-    done = subprocess.run(
-        ["sh", "-c", program, "docker", "push", given], capture_output=True, text=True, check=True
-    )
+def test_a_builds_docker_finds_ecr_here(real: None, given: str, received: str | None) -> None:
+    done = build_program("push", given)
     assert done.stdout == f"unix:///x y|push|{given if received is None else received}|"
+
+
+def test_a_build_takes_the_host_network_where_containers_do(
+    real: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "--network" not in build_program("build", ".").stdout
+    monkeypatch.setenv(engines.NETWORK_VARIABLE, "host")
+    assert build_program("build", ".").stdout == "unix:///x y|build|--network=host|.|"
+    assert "--network" not in build_program("run", "x").stdout
 
 
 def test_an_engine_that_nobody_knows_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
