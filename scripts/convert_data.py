@@ -142,7 +142,7 @@ class Parts:
 
     def add(self, face: Face) -> None:
         part = "" if self.whole else face.part or _part(face.content)
-        if face.part == "validation" and not self.whole and _unit(face.content) < SMOKE / VALIDATION:
+        if part and face.part == "validation" and _unit(face.content) < SMOKE / VALIDATION:
             part = "smoketest"
         folder = self.out / part
         if part not in self.writers:
