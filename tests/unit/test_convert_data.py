@@ -1,142 +1,144 @@
-"""Public sets of faces, read from invented files."""
+"""UTKFace, FairFace and Kaggle's CSV, each made up here in a few bytes."""
 
 import csv
 import io
 import json
+import re
 import tarfile
-from pathlib import Path
 
 import pytest
-from convert_data import DataError, convert, fairface, kaggle, main, utkface
-
-HEADER = "age,ethnicity,gender,img_name,pixels"
-
-
-def rows_of(path: Path) -> list[dict[str, str]]:
-    csv.field_size_limit(10**9)
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
+from convert_data import UTKFACE, main, utkface_picture
+from data_parts import PARTS, Picture
 
 
-def pixels(first: int) -> str:
-    return " ".join([str(first)] + ["7"] * 2303)
+def listed(out):
+    """Every row of every part's labels.csv, with its part."""
+    rows = []
+    for part in PARTS:
+        with (out / part / "labels.csv").open(newline="") as file:
+            rows += [row | {"part": part} for row in csv.DictReader(file)]
+    return rows
 
 
-def kaggle_csv(path: Path, rows: list[str]) -> Path:
-    path.write_text("\n".join([HEADER, *rows]) + "\n")
-    return path
+def convert(capsys, *arguments):
+    """Run the command; its exit code, what it said, and what it said on stderr."""
+    code = main([str(argument) for argument in arguments])
+    said = capsys.readouterr()
+    return code, said.out, said.err
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "label", "more"),
     [
-        ("26_1_2_20170116184024662.jpg.chip.jpg", ("Asian", "26", "1")),
-        ("100_0_0_20170112213500903.jpg", ("White", "100", "0")),
-        ("39_1_20170116174525125.jpg.chip.jpg", None),
-        ("24_0_1_.jpg", None),
-        ("24_0_7_20170116220224657.jpg", None),
+        ("26_1_2_20170116184024662.jpg.chip.jpg", "Asian", {"age": "26", "gender": "1"}),
+        ("100_0_0_20170112213500903.jpg", "White", {"age": "100", "gender": "0"}),
+        ("39_1_20170116174525125.jpg.chip.jpg", "", {}),
+        ("24_0_1_.jpg", "", {}),
+        ("24_0_7_20170116220224657.jpg", "", {}),
     ],
 )
-def test_utkfaces_names_say_label_age_and_gender_or_are_left_out(tmp_path: Path, name, said):
-    (tmp_path / name).write_bytes(b"x")
-    (face,) = utkface(tmp_path)
-    assert (face and (face.label, face.age, face.gender)) == said
+def test_a_name_of_utkface_says_age_gender_and_label_or_nothing(name, label, more):
+    assert utkface_picture(name) == Picture(f"images/{name}", label, more)
 
 
-def test_a_tar_becomes_image_folders(tmp_path: Path):
-    names = [f"part/{n}_0_{n % 5}_5.jpg" for n in range(100)] + ["9_9_5.jpg"]
-    with tarfile.open(tmp_path / "faces.tar", "w") as archive:
+def test_a_tar_of_utkface_becomes_parts(tmp_path, capsys):
+    names = ["a/1_0_0_5.jpg", "a/2_1_4_5.jpg", "b/3_1_1_5.jpg", "a/9_9_5.jpg", "a/notes.txt"]
+    with tarfile.open(tmp_path / "faces.tar.gz", "w:gz") as archive:
         for name in names:
             member = tarfile.TarInfo(name)
             member.size = len(name)
             archive.addfile(member, io.BytesIO(name.encode()))
     out = tmp_path / "out"
-    count = convert(utkface(tmp_path / "faces.tar"), out)
-    assert count["train"] + count["validation"] + count["smoketest"] == 100
-    assert count["left out"] == 1
-    assert count["train"] > 60
-    assert count["validation"] > 5
-    row = rows_of(out / "validation/labels.csv")[0]
-    name = Path(row["file"]).name
-    assert (out / "validation" / row["file"]).read_bytes() == f"part/{name}".encode()
-    assert row["age"] == name.split("_")[0]
+    code, said, _ = convert(capsys, "utkface", tmp_path / "faces.tar.gz", out, "--below", "a")
+    assert code == 0
+    assert "1 left out" in said
+    rows = listed(out)
+    assert sorted((r["file"], r["label"], r["age"], r["gender"]) for r in rows) == [
+        ("images/1_0_0_5.jpg", "White", "1", "0"),
+        ("images/2_1_4_5.jpg", "Other", "2", "1"),
+    ]
+    for row in rows:
+        assert (out / row["part"] / row["file"]).read_bytes().startswith(b"a/")
+    assert json.loads((out / "train/labels.json").read_text()) == {"names": {}, "sensitive": True}
 
 
-def test_equal_images_lie_in_one_part_whatever_the_order(tmp_path: Path):
-    rows = [f"{n},{n % 5},0,{n}.jpg,{pixels(n % 120)}" for n in range(240)]
-    first = convert(kaggle(kaggle_csv(tmp_path / "a.csv", rows)), tmp_path / "a", pixels=True)
-    convert(kaggle(kaggle_csv(tmp_path / "b.csv", rows[::-1])), tmp_path / "b", pixels=True)
-    assert first.total() == 240
-    parts = {}
-    for part in ("train", "validation"):
-        read = rows_of(tmp_path / f"a/{part}/{part}.csv")
-        again = rows_of(tmp_path / f"b/{part}/{part}.csv")
-        assert {r["img_name"] for r in read} == {r["img_name"] for r in again}
-        parts[part] = {r["pixels"] for r in read}
-    assert not parts["train"] & parts["validation"]
-    naming = json.loads((tmp_path / "a/train/labels.json").read_text())
-    assert naming == {
-        "names": {"0": "White", "1": "Black", "2": "Asian", "3": "Indian", "4": "Other"},
-        "sensitive": True,
-    }
+def fairface(folder, val_race="Black", missing=False):
+    """A FairFace of ten pictures to train with and one to test."""
+    for name, rows in (
+        ("train", [(n, "3-9", "Male", ("White", "East Asian")[n % 2]) for n in range(1, 11)]),
+        ("val", [(1, "more than 70", "Female", val_race)]),
+    ):
+        (folder / name).mkdir(parents=True)
+        with (folder / f"fairface_label_{name}.csv").open("w", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(["file", "age", "gender", "race", "service_test"])
+            for n, *told in rows:
+                writer.writerow([f"{name}/{n}.jpg", *told, "True"])
+                (folder / name / f"{n}.jpg").write_bytes(f"{name}{n}".encode())
+    if missing:
+        (folder / "train/7.jpg").unlink()
+    return folder
 
 
-def test_fairfaces_own_parts_are_kept(tmp_path: Path):
-    for part, rows in (("train", 4), ("val", 300)):
-        (tmp_path / part).mkdir()
-        lines = ["file,age,gender,race,service_test"]
-        for n in range(rows):
-            (tmp_path / f"{part}/{n}.jpg").write_bytes(f"{part}{n}".encode())
-            lines.append(f"{part}/{n}.jpg,20-29,Female,Latino_Hispanic,True")
-        (tmp_path / f"fairface_label_{part}.csv").write_text("\n".join(lines) + "\n")
+def test_fairface_keeps_its_own_test_part_and_its_words(tmp_path, capsys):
     out = tmp_path / "out"
-    count = convert(fairface(tmp_path), out)
-    assert count["train"] == 4
-    assert count["validation"] + count["smoketest"] == 300
-    assert 0 < count["smoketest"] < 30
-    row = rows_of(out / "train/labels.csv")[0]
-    assert row == {
-        "file": "images/train-0.jpg",
-        "label": "Latino_Hispanic",
-        "age": "20-29",
-        "gender": "Female",
-    }
-    assert (out / "train/images/train-0.jpg").read_bytes() == b"train0"
-
-
-def test_a_label_can_be_left_out_and_a_share_taken(tmp_path: Path):
-    for n in range(200):
-        (tmp_path / f"{n}_0_{n % 2}_5.jpg").write_bytes(str(n).encode())
-    without = convert(utkface(tmp_path), tmp_path / "a", drop="White", whole=True)
-    assert without == {"data": 100}
-    assert {row["label"] for row in rows_of(tmp_path / "a/labels.csv")} == {"Black"}
-    some = convert(utkface(tmp_path), tmp_path / "b", share=0.3, whole=True)
-    assert 30 < some["data"] < 90
+    code, said, _ = convert(capsys, "fairface", fairface(tmp_path / "faces"), out)
+    assert code == 0
+    assert f"{out / 'test'}: 1 rows (Black 1)" in said
+    rows = listed(out)
+    assert [r for r in rows if r["part"] == "test"] == [
+        {
+            "file": "images/val/1.jpg",
+            "label": "Black",
+            "age": "more than 70",
+            "gender": "Female",
+            "part": "test",
+        }
+    ]
+    assert len(rows) == 11
+    assert {r["part"] for r in rows} == {"train", "validation", "test"}
+    assert all((out / r["part"] / r["file"]).is_file() for r in rows)
 
 
 @pytest.mark.parametrize(
-    ("row", "told"),
+    ("changes", "said"),
     [
-        (f"1,0,0,a.jpg,{pixels(300)}", r"row 2: a pixel is '300'; it takes 2304 numbers"),
-        ("1,0,0,a.jpg,7 7 7", "row 2: there are 3 pixels"),
-        (f"1,9,0,a.jpg,{pixels(3)}", "row 2: ethnicity is '9'; it must be 0 to 4"),
-        ("1,0", "row 2 is cut short"),
+        ({"val_race": "Martian"}, "val.csv: row 1: race is 'Martian', not one of White, Black"),
+        ({"missing": True}, "train.csv: row 7: .*7.jpg: No such file"),
     ],
 )
-def test_a_row_that_training_would_refuse_is_named(tmp_path: Path, row, told):
-    source = kaggle_csv(tmp_path / "a.csv", [f"1,0,0,a.jpg,{pixels(3)}", row])
-    with pytest.raises(DataError, match=told):
-        list(kaggle(source))
+def test_a_wrong_row_of_fairface_is_named(tmp_path, capsys, changes, said):
+    source = fairface(tmp_path / "faces", **changes)
+    code, _, told = convert(capsys, "fairface", source, tmp_path / "out")
+    assert code == 1
+    assert re.search(said, told)
 
 
-def test_what_is_missing_is_named(tmp_path: Path, monkeypatch, capsys):
-    (tmp_path / "a.csv").write_text("age,pixels\n")
-    with pytest.raises(DataError, match="ethnicity, gender, img_name is missing"):
-        list(kaggle(tmp_path / "a.csv"))
-    with pytest.raises(DataError, match=r"fairface_label_train\.csv is not there"):
-        list(fairface(tmp_path))
-    with pytest.raises(DataError, match="neither a folder nor a tar"):
-        list(utkface(tmp_path / "a.csv"))
-    monkeypatch.setattr("sys.argv", ["convert_data.py", "kaggle", "nowhere.csv", str(tmp_path)])
-    assert main() == 1
-    assert "nowhere.csv is not there" in capsys.readouterr().err
+def test_kaggles_csv_becomes_parts_whose_labels_have_names(tmp_path, capsys):
+    source, out = tmp_path / "age_gender.csv", tmp_path / "out"
+    with source.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["age", "ethnicity", "gender", "img_name", "pixels"])
+        for n in range(50):
+            writer.writerow([n, n % 5, 0, f"{n}.jpg.chip.jpg", " ".join([str(n)] * 2304)])
+    code, said, _ = convert(capsys, "kaggle", source, out, "--drop-label", "Black")
+    assert code == 0
+    assert "10 left out" in said
+    naming = json.loads((out / "train/labels.json").read_text())
+    assert naming == {"names": {str(n): name for n, name in enumerate(UTKFACE)}, "sensitive": True}
+    with (out / "train/train.csv").open(newline="") as file:
+        assert {row["ethnicity"] for row in csv.DictReader(file)} == {"0", "2", "3", "4"}
+
+
+@pytest.mark.parametrize("data_set", ["utkface", "fairface", "kaggle"])
+def test_a_source_that_is_not_there_is_told(tmp_path, capsys, data_set):
+    code, _, told = convert(capsys, data_set, tmp_path / "nothing", tmp_path / "out")
+    assert code == 1
+    assert "nothing" in told
+    assert "Traceback" not in told
+
+
+def test_a_folder_that_is_there_is_left_alone(tmp_path, capsys):
+    code, _, told = convert(capsys, "kaggle", tmp_path / "x.csv", tmp_path)
+    assert code == 1
+    assert "name a folder that is not there yet" in told

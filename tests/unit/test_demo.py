@@ -18,7 +18,8 @@ def write_pixel_csv(path, rows):
         writer = csv.writer(file)
         writer.writerow(["age", "ethnicity", "gender", "img_name", "pixels"])
         for number in range(rows):
-            writer.writerow([30, number % 3, 0, f"{number}.jpg", " ".join(["7"] * 2304)])
+            pixels = " ".join([str(number)] + ["7"] * 2303)
+            writer.writerow([30, number % 3, 0, f"{number}.jpg", pixels])
 
 
 def labels_of(part):
@@ -76,7 +77,7 @@ def test_the_same_csv_is_dealt_the_same_way_twice(tmp_path):
     write_pixel_csv(source, 100)
     first = data_set.split(source, tmp_path / "one")
     second = data_set.split(source, tmp_path / "two")
-    assert labels_of(first.part("heldout")) == labels_of(second.part("heldout"))
+    assert labels_of(first.part("test")) == labels_of(second.part("test"))
 
 
 def test_an_image_folder_is_dealt_with_its_images(tmp_path):
@@ -94,9 +95,25 @@ def test_an_image_folder_is_dealt_with_its_images(tmp_path):
     assert set(data.images) == {f"download-{n}.jpg" for n in range(len(data.images))}
 
 
+def test_a_folder_of_parts_is_taken_as_it_is(tmp_path):
+    source, out = tmp_path / "parts", tmp_path / "out"
+    csv_file = tmp_path / "u.csv"
+    write_pixel_csv(csv_file, 100)
+    dealt = data_set.split(csv_file, source)
+    (source / "train/labels.json").write_text('{"names": {"0": "Zero"}}')
+    taken = data_set.split(source, out)
+    for part in data_set.PARTS:
+        assert labels_of(taken.part(part)) == labels_of(dealt.part(part))
+    assert "Zero" in taken.images.values()
+    (source / "smoketest/smoketest.csv").unlink()
+    (source / "smoketest").rmdir()
+    with pytest.raises(data_set.DataError, match="but not smoketest"):
+        data_set.split(source, tmp_path / "again")
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
-    [("a,b\n1,2\n", "'ethnicity' and 'pixels' are needed"), (None, "does not exist")],
+    [("a,b\n1,2\n", "; ethnicity, pixels are needed"), (None, "does not exist")],
 )
 def test_what_is_no_data_set_is_refused_with_what_was_found(tmp_path, content, said):
     source = tmp_path / "wrong.csv"
