@@ -23,6 +23,7 @@ BASE_IMAGE ?=
 BIN := .venv/bin
 # Each Key=Value of PARAMETERS as a word of its own for the shell, JSON included.
 KEY_VALUES = $(foreach pair,$(PARAMETERS),'$(pair)')
+LINES := $(if $(filter output-sync,$(.FEATURES)),--output-sync=line) # of two at a time, unmixed
 LOCAL_OPTIONS = --ml $(ML) --port $(SERVE_PORT) $(if $(ENGINE),--engine $(ENGINE))
 LAMBDAS := $(notdir $(wildcard lambda-code/Ethnicity-Pred-*))
 ZIPS := $(LAMBDAS:%=build/lambda/%.py.zip) build/lambda/byo-staging.zip
@@ -73,7 +74,8 @@ docs: setup-dev ## redraw what the documents take from templates and program
 lint: setup-lint ## check code, types, templates and Dockerfile
 	scripts/lint.sh
 
-test: test-unit test-contract test-model test-offline ## run the tests (about 10 minutes)
+test: setup-dev setup-aws setup-lint setup-model $(ZIPS) ## run the tests, two layers at a time
+	@$(MAKE) --no-print-directory --jobs=2 $(LINES) test-offline test-contract test-model test-unit
 
 test-unit: setup-dev ## pure functions only, seconds
 	$(BIN)/pytest tests/unit
