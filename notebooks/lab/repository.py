@@ -11,8 +11,12 @@ from lab.errors import LabError
 from lab.workshop import Workshop
 
 # The AWS CLI signs git's requests with the notebook's own role. An empty helper first forgets
-# any other. The host need not be looked at twice: push() compares the whole URL.
-HELPERS = ("", "!aws codecommit credential-helper --ignore-host-check $@")
+# any other. The host need not be looked at twice: push() compares the whole URL. git tells a helper
+# to `store` and `erase`, too; the AWS CLI's knows `get` alone.
+HELPERS = (
+    "",
+    '!f() { test "$1" != get || aws codecommit credential-helper --ignore-host-check get; }; f',
+)
 UNTRACKED = tuple(f":(exclude,glob)**/{name}/**" for name in ("__pycache__", ".ipynb_checkpoints"))
 COMMITTER = {"user.name": "Lab notebook", "user.email": "lab-notebook@example.com"}
 

@@ -367,13 +367,13 @@ def curl_line(url: str) -> str:
 
 
 def push_lines(story: Story) -> str:
-    """Return the shell lines by which a reader clones the local CodeCommit repository."""
+    """Return the shell lines by which a reader clones the repository; the clone can be pushed."""
     return (
         f"export AWS_ACCESS_KEY_ID={story.cloud.access_key} "
         f"AWS_SECRET_ACCESS_KEY={story.cloud.secret_key} AWS_DEFAULT_REGION={REGION} "
         f"AWS_ENDPOINT_URL={story.cloud.url} PATH={story.tools}:$PATH\n"
-        f"git -c credential.helper='{calls.CREDENTIAL_HELPER}' -c credential.UseHttpPath=true "
-        f"clone {story.prep['RepositoryCloneUrl']}"
+        f"git clone -c credential.helper='{calls.CREDENTIAL_HELPER}' "
+        f"-c credential.UseHttpPath=true {story.prep['RepositoryCloneUrl']}"
     )
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from demo.calls import CREDENTIAL_HELPER
 from local_cloud.launcher import ACCOUNT, REGION, SCRIPTS, RunningCloud
 
 HERE = Path(__file__).parent
@@ -226,9 +227,8 @@ def function_zip() -> bytes:
 
 
 def git_in(folder: Path, cloud: RunningCloud) -> Callable[..., str]:
-    helper = "!aws codecommit credential-helper --ignore-host-check $@"
     settings = {
-        "credential.helper": f'!f() {{ test "$1" != get || {helper[1:]}; }}; f',
+        "credential.helper": CREDENTIAL_HELPER,
         "credential.UseHttpPath": "true",
         "user.name": "Test",
         "user.email": "test@example.com",

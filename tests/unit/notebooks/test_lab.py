@@ -7,6 +7,7 @@ import subprocess
 
 import pytest
 from botocore.exceptions import ClientError
+from demo.calls import CREDENTIAL_HELPER
 from lab import data_set, executions, repository, upload, workshop
 from lab.api import prediction_request
 from lab.errors import LabError
@@ -276,6 +277,20 @@ def test_a_push_with_nothing_new_says_the_same_commit(clone):
 def test_a_folder_that_is_no_clone_is_told_what_to_do(tmp_path, clone):
     with pytest.raises(LabError, match=r"is no clone of .*cp -R ~/SageMaker/byo-staging"):
         repository.push(workshop_of(clone.parent / "origin.git"), "m", tmp_path)
+
+
+@pytest.mark.parametrize("asked", ["get", "store", "erase"])
+def test_the_cli_is_asked_for_credentials_and_told_nothing(tmp_path, asked):
+    (tmp_path / "aws").write_text('#!/bin/sh\necho "called=$*" >>"$0.log"\n')
+    (tmp_path / "aws").chmod(0o755)
+    helper = repository.HELPERS[1].removeprefix("!")  # git runs it by a shell, its word added
+    environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    subprocess.run(["sh", "-c", f"{helper} {asked}"], env=environment, check=True)
+    assert (tmp_path / "aws.log").exists() == (asked == "get")
+
+
+def test_the_demo_signs_in_as_the_lab_does():
+    assert repository.HELPERS[1] == CREDENTIAL_HELPER
 
 
 def test_another_repositorys_clone_is_not_pushed(clone):
