@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import Any
 
 import boto3
+import botocore.session
 from botocore.config import Config
 
 from local_cloud import engines
@@ -57,6 +58,18 @@ def scrubbed_environment(home: Path) -> dict[str, str]:
         "PYTHONDONTWRITEBYTECODE": "1",
         "AWS_EC2_METADATA_DISABLED": "true",
     }
+
+
+def deaf_session() -> botocore.session.Session:
+    """Return a session to which neither AWS_ variables nor the files in ~/.aws say anything."""
+    files = {"config_file": os.devnull, "credentials_file": os.devnull}
+    settings = botocore.session.Session.SESSION_VARIABLES.items()
+    return botocore.session.Session(
+        {
+            name: (None, None, files.get(name, default), cast)
+            for name, (*_, default, cast) in settings
+        }
+    )
 
 
 class RunningCloud:
@@ -133,10 +146,10 @@ class RunningCloud:
             aws_access_key_id=self.access_key,
             aws_secret_access_key=self.secret_key,
             region_name=REGION,
+            botocore_session=deaf_session(),
         )
-        return session.client(
-            service, endpoint_url=self.url, config=Config(retries={"max_attempts": 2}), **options
-        )
+        config = Config(retries={"max_attempts": 2}, proxies={})
+        return session.client(service, endpoint_url=self.url, config=config, **options)
 
     def environment(self) -> dict[str, str]:
         """Return the variables with which a child process reaches this cloud as administrator."""
