@@ -119,6 +119,12 @@ def test_the_released_model_is_an_approved_version_with_its_card(played):
     assert card["intended_uses"]["risk_rating"] == "Low"  # the embedded data has no people in it
 
 
+def test_the_build_ran_the_containers_own_tests_without_a_warning(played):
+    build = next(row for row in played.rows if row.stage == "Build")
+    log = played.story._log_tail(build.log_group, lines=1000)
+    assert re.search(r"^\d+ passed(, \d+ skipped)? in", log, re.MULTILINE), log
+
+
 @pytest.mark.parametrize("stage", ["dev", "prod"])
 def test_an_unsigned_call_is_refused_and_a_signed_one_answered(played, stage):
     cloud = played.story.cloud
