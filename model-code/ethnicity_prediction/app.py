@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .connection import JSON, Reply, Request, Response, refusal
+from .connection import Reply, Request, Response, refusal
 from .errors import (
     BadInputError,
     MalformedError,
@@ -19,6 +19,7 @@ from .errors import (
     TooLargeError,
 )
 from .logs import Journal
+from .media import JSON
 from .predictor import Predictor
 from .wire import (
     NotAcceptableError,

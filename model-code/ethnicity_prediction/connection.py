@@ -16,9 +16,9 @@ from typing import cast
 
 import httptools
 
+from .media import JSON
 from .server import ABSENT
 
-JSON = "application/json"
 MAX_HEAD_BYTES = 16 * 1024
 IDLE_S = 75.0  # between two requests
 HEAD_S = 10.0  # from a request's first byte to the end of its head

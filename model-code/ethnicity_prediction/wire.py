@@ -8,13 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from .connection import JSON
 from .data import PIXELS, SIDE, parse_row
 from .errors import BadInputError, MalformedError, OutOfRangeError, TooLargeError
 from .images import Decoder, InputSpec, decode, fit_pixels
+from .media import ANSWERS, CSV, JPEG, JSON, PNG
 from .predictor import Predictor
 
-CSV, JPEG, PNG = "text/csv", "image/jpeg", "image/png"
 MAX_BODY_BYTES = 6 * 1024 * 1024  # SageMaker's limit for one invocation
 MAX_ROWS = 1000
 
@@ -38,7 +37,7 @@ def answer_type(accept: bytes, content_type: str) -> str:
     default = CSV if content_type == CSV else JSON
     wanted = [media_type(part) for part in accept.split(b",") if part.strip()]
     for kind in wanted or ["*/*"]:
-        if kind in (CSV, JSON):
+        if kind in ANSWERS:
             return kind
         if kind in ("*/*", "text/*", "application/*"):
             return {"text/*": CSV, "application/*": JSON}.get(kind, default)

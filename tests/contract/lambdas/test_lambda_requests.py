@@ -23,7 +23,7 @@ from deployment_request import (
     deployment_config,
     model_request,
 )
-from ethnicity_prediction import wire
+from ethnicity_prediction import media
 from fake_aws import ARN
 from full_test import make_report
 from gate import Thresholds
@@ -186,8 +186,8 @@ def test_an_approval_is_one_that_sagemaker_knows(sagemaker):
 
 
 def test_a_version_takes_what_the_container_takes():
-    assert set(CONTENT_TYPES) == {wire.CSV, wire.JSON, wire.JPEG, wire.PNG}
-    assert {wire.answer_type(kind, wire.CSV) for kind in RESPONSE_TYPES} == set(RESPONSE_TYPES)
+    assert set(CONTENT_TYPES) == {media.CSV, media.JSON, media.JPEG, media.PNG}
+    assert set(RESPONSE_TYPES) == set(media.ANSWERS)
 
 
 def enum(model, shape):
