@@ -10,11 +10,13 @@ import time
 from pathlib import Path
 
 import pytest
-from local_cloud.sagemaker.container import KILLED, WARDEN, Container, ProcessContainer
+from local_cloud.sagemaker.container import Container, ProcessContainer
 from local_cloud.sagemaker.log_stream import LogFollower
+from local_cloud.warded import KILLED, WARDEN
 
 ENVIRONMENT = {"PATH": os.environ["PATH"]}
 PATIENCE_S = 10.0
+STANDS_STILL = "echo $$ > child; kill -STOP $$"  # as a function between its invocations
 
 
 def start(tmp_path: Path, script: str) -> Container:
@@ -99,11 +101,12 @@ def test_killing_a_container_kills_all_of_it(tmp_path):
     assert eventually(lambda: not alive(child))
 
 
-def test_when_the_local_cloud_dies_its_programs_die(tmp_path):
+@pytest.mark.parametrize("program", ["sleep 600 & echo $! > child; wait", STANDS_STILL])
+def test_when_the_local_cloud_dies_its_programs_die(tmp_path, program):
     script = (
         "import subprocess, sys, time\n"
         f"subprocess.Popen([sys.executable, '-I', '-S', {str(WARDEN)!r}, '1', 'sh', '-c',"
-        " 'sleep 600 & echo $! > child; wait'], stdin=subprocess.PIPE, process_group=0)\n"
+        f" {program!r}], stdin=subprocess.PIPE, process_group=0)\n"
         "time.sleep(600)\n"
     )
     cloud = subprocess.Popen([sys.executable, "-c", script], cwd=tmp_path)

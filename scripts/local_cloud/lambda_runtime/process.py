@@ -9,7 +9,6 @@ import re
 import selectors
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -19,8 +18,10 @@ from typing import Any
 
 from local_cloud import identity, state
 from local_cloud.lambda_runtime import packages
+from local_cloud.warded import Warded
 
 BOOTSTRAP = Path(__file__).with_name("bootstrap.py")
+SIGNALLED = 128  # an exit code above it tells a signal
 POLL_S = 0.02  # how often the memory of a running function is looked at
 PEAK = re.compile(r"VmHWM:\s+(\d+) kB")
 
@@ -85,13 +86,11 @@ class Process:
         self._log, log_in = os.pipe()
         pipes = [str(requests_out), str(answers_in)]
         libraries = str(packages.runtime_packages())
-        self.popen = subprocess.Popen(
+        self._program = Warded(
             [sys.executable, "-I", "-S", "-u", str(BOOTSTRAP), *pipes, libraries],
-            cwd=task_root,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=log_in,
-            stderr=log_in,
+            environment,
+            task_root,
+            log_in,
             pass_fds=(requests_out, answers_in),
         )
         for inherited in (requests_out, answers_in, log_in):
@@ -114,7 +113,7 @@ class Process:
                     raise TimeoutError
                 if self._over_memory():
                     return {"ended": "signal: killed"}
-                exited = self.popen.poll() is not None
+                exited = self._program.process.poll() is not None
                 if self._read(0 if exited else POLL_S) == "closed" or exited:
                     return {"ended": self._exit_reason()}
         except BrokenPipeError:
@@ -133,23 +132,23 @@ class Process:
     def peak_memory_mb(self) -> int:
         """Return the most memory it has held so far; 0 where the system does not tell."""
         with contextlib.suppress(OSError):
-            status = Path(f"/proc/{self.popen.pid}/status").read_text()
+            status = Path(f"/proc/{self._program.pid}/status").read_text()
             if found := PEAK.search(status):
                 return -(-int(found[1]) // 1024)
         return 0
 
     def freeze(self) -> None:
         """Stop it until the next invocation; threads that it left behind stand still, too."""
-        self.popen.send_signal(signal.SIGSTOP)
+        self._program.send_signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
         """Let it run again."""
-        self.popen.send_signal(signal.SIGCONT)
+        self._program.send_signal(signal.SIGCONT)
 
     def end(self) -> None:
-        """Kill it and remove its folder."""
-        self.popen.kill()
-        self.popen.wait()
+        """Kill it with all that it started, and remove its folder."""
+        self._program.kill()
+        self._program.exit_code()
         self._selector.close()
         for pipe in (self._requests, self._answers, self._log):
             with contextlib.suppress(OSError):
@@ -188,7 +187,7 @@ class Process:
 
     def _exit_reason(self) -> str:
         """Word how it ended, as AWS does."""
-        code = self.popen.wait()
-        if code < 0:
-            return f"signal: {signal.strsignal(-code) or -code}".lower()
+        code = self._program.exit_code()
+        if code > SIGNALLED:
+            return f"signal: {signal.strsignal(code - SIGNALLED) or code - SIGNALLED}".lower()
         return f"exit status {code}"

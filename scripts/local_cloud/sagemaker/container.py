@@ -7,18 +7,15 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import os
-import signal
 import subprocess
-import sys
 import threading
 import time
 from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any
 
-KILLED = 128 + signal.SIGKILL
-WARDEN = Path(__file__).with_name("warden.py")
+from local_cloud.warded import Warded
+
 AT_EXIT_GRACE_S = 5.0
 
 _running: set[Container] = set()
@@ -80,26 +77,10 @@ class ProcessContainer(Container):
     """A program in a process group of its own, under a warden."""
 
     def __init__(self, argv: list[str], env: dict[str, str], cwd: Path, log: Path) -> None:
-        self._status, theirs = os.pipe()
         log.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with log.open("ab") as output:
-                process = subprocess.Popen(
-                    [sys.executable, "-I", "-S", str(WARDEN), str(theirs), *argv],
-                    env=env,
-                    cwd=cwd,
-                    stdin=subprocess.PIPE,
-                    stdout=output,
-                    stderr=subprocess.STDOUT,
-                    pass_fds=(theirs,),
-                    process_group=0,
-                )
-        except BaseException:
-            os.close(self._status)
-            raise
-        finally:
-            os.close(theirs)
-        super().__init__(process, log)
+        with log.open("ab") as output:
+            self._program = Warded(argv, env, cwd, output)
+        super().__init__(self._program.process, log)
 
     def terminate(self) -> None:
         """Send SIGTERM to the program."""
@@ -110,17 +91,11 @@ class ProcessContainer(Container):
     def kill(self) -> None:
         """End the program and everything that it started."""
         if self.poll() is None:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait()
+            self._program.kill()
             self._collect()
 
     def _clear_away(self) -> int:
-        reported = os.read(self._status, 16)
-        os.close(self._status)
-        if self._process.stdin:
-            self._process.stdin.close()
-        return int(reported) if reported else KILLED
+        return self._program.exit_code()
 
 
 def stop_all(grace_s: float = AT_EXIT_GRACE_S) -> None:

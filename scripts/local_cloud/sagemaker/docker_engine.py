@@ -25,9 +25,10 @@ from local_cloud import engines, identity, images, state
 from local_cloud.docker_cli.registry import Credentials
 from local_cloud.engines import docker
 from local_cloud.launcher import HOST
-from local_cloud.sagemaker.container import KILLED, Container
+from local_cloud.sagemaker.container import Container
 from local_cloud.sagemaker.engine import EngineError, ExecError, Program, PullError
 from local_cloud.sagemaker.role_session import RoleSession
+from local_cloud.warded import KILLED
 
 ML_ROOT = "/opt/ml"
 PORT = 8080  # at which SageMaker expects an answer

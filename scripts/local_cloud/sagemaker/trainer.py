@@ -11,13 +11,13 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from local_cloud import state
 from local_cloud.sagemaker import channels, storage
-from local_cloud.sagemaker.container import KILLED
 from local_cloud.sagemaker.engine import Engine, EngineError, PullError
 from local_cloud.sagemaker.log_stream import LogGroup, OnLines
 from local_cloud.sagemaker.metrics import Reading
 from local_cloud.sagemaker.role_session import RoleSession
 from local_cloud.sagemaker.training_host import TrainingHost
 from local_cloud.sagemaker.training_job import TrainingJob, algorithm_error
+from local_cloud.warded import KILLED
 
 logger = logging.getLogger("local_cloud")
 

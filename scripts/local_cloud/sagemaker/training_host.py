@@ -13,7 +13,7 @@ from local_cloud.sagemaker.arns import split_s3
 from local_cloud.sagemaker.container import Container
 from local_cloud.sagemaker.engine import Engine, ExecError, Host, Program
 from local_cloud.sagemaker.log_stream import LogFollower, OnLines
-from local_cloud.sagemaker.warden import NOT_EXECUTABLE, NOT_FOUND
+from local_cloud.warden import NOT_EXECUTABLE, NOT_FOUND
 
 CHECKPOINTS = "/opt/ml/checkpoints"
 

@@ -1,8 +1,9 @@
 """Runs one program as a container would: `python warden.py STATUS_FD PROGRAM ARGUMENT...`.
 
 The warden leads a process group of its own. It passes SIGTERM on to the program alone, reports the
-program's exit code on STATUS_FD, then kills whatever the program left behind, itself included. Its
-standard input is a pipe from the local cloud: when that closes, for whatever reason, all must go.
+program's process id (0 if it cannot be started) and at its end its exit code on STATUS_FD, then
+kills whatever the program left behind, itself included. Its standard input is a pipe from the local
+cloud: when that closes, for whatever reason, all must go, even what is stopped by SIGSTOP.
 
 It runs as a script in an isolated interpreter and imports nothing but the standard library.
 """
@@ -22,12 +23,12 @@ def main() -> None:
     status, program = int(sys.argv[1]), sys.argv[2:]
     os.set_inheritable(status, False)
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-    code = _run(program)
-    os.write(status, str(code).encode())
+    code = _run(program, status)
+    os.write(status, f"{code}\n".encode())
     os.killpg(0, signal.SIGKILL)
 
 
-def _run(program: list[str]) -> int:
+def _run(program: list[str], status: int) -> int:
     devnull = (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)
     try:
         pid = os.posix_spawnp(
@@ -39,9 +40,12 @@ def _run(program: list[str]) -> int:
             setsigdef=(signal.SIGPIPE, signal.SIGXFSZ),  # Python ignores them, programs must not
         )
     except FileNotFoundError:
+        os.write(status, b"0\n")
         return _refuse(f'exec: "{program[0]}": executable file not found in $PATH', NOT_FOUND)
     except OSError as error:
+        os.write(status, b"0\n")
         return _refuse(f'exec: "{program[0]}": {error.strerror}', NOT_EXECUTABLE)
+    os.write(status, f"{pid}\n".encode())
     signal.signal(signal.SIGTERM, lambda *_: os.kill(pid, signal.SIGTERM))
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     threading.Thread(target=_end_with_the_cloud, daemon=True).start()
