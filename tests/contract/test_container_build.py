@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import stat
 import subprocess
 from pathlib import Path
@@ -262,3 +263,15 @@ def test_only_the_image_file_becomes_the_artifact():
     spec = yaml.safe_load((MODEL_CODE / "buildspec.yml").read_text())
     assert spec["artifacts"]["files"] == ["image.json"]
     assert (ROOT / "model-code/build_image.sh").is_file()
+
+
+def test_the_containers_tests_mind_no_settings_of_a_folder_above(model_python, tmp_path):
+    """The demo unpacks the image below this repository, where pytest would find its settings."""
+    (tmp_path / "pyproject.toml").write_text("[tool.pytest.ini_options]\nno_such_option = 1\n")
+    program = tmp_path / "program"
+    shutil.copytree(MODEL_CODE, program, ignore=shutil.ignore_patterns("__pycache__"))
+    command = [str(model_python), "-m", "pytest", "-q", "tests/test_settings.py"]
+    done = subprocess.run(command, cwd=program, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+    assert "warning" not in done.stdout
+    assert not list(tmp_path.rglob(".pytest_cache"))
