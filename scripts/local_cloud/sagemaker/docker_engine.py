@@ -207,7 +207,8 @@ def _address(name: str, network: Network, port: int) -> tuple[str, int]:
     """Return where a container answers: nothing is published from an isolated network."""
     if not network.isolated:
         return HOST, port
-    return docker("inspect", "--format", ADDRESS, name).stdout.strip(), PORT
+    address = docker("inspect", "--format", ADDRESS, name).stdout.strip()
+    return (address, PORT) if address else ("", 0)  # it has ended already
 
 
 def remove(name: str, network: Network) -> None:

@@ -33,6 +33,14 @@ def ask(runtime, name: str, body: bytes = b"1 2 3", **more):
     return answer, json.loads(answer["Body"].read())
 
 
+def log_streams(logs, group: str):
+    """The streams of a group, which the container's first line makes."""
+    try:
+        return logs.describe_log_streams(logGroupName=group)
+    except logs.exceptions.ResourceNotFoundException:
+        return {"logStreams": []}
+
+
 def refused(call, **arguments) -> tuple[str, str]:
     with pytest.raises(ClientError) as raised:
         call(**arguments)
@@ -59,8 +67,7 @@ def test_an_endpoint_comes_into_service_and_answers(
     assert "AWS_SESSION_TOKEN" in told["environment"]
     group = f"/aws/sagemaker/Endpoints/{name}"
     (stream,) = until(
-        lambda: aws.client("logs").describe_log_streams(logGroupName=group),
-        lambda found: found["logStreams"],
+        lambda: log_streams(aws.client("logs"), group), lambda found: found["logStreams"]
     )["logStreams"]
     assert stream["logStreamName"].startswith("AllTraffic/i-")
     of_this = [{"Name": "EndpointName", "Value": name}]
