@@ -10,6 +10,7 @@ HYPERPARAMETERS ?=
 ML ?= build/ml
 SERVE_PORT ?= 8080
 ENGINE ?=
+MINUTES ?= 10
 BUCKET ?=
 YES ?=
 PREP_STACK ?= MLOps-Ethnicity-Prediction
@@ -38,7 +39,8 @@ export BASE_IMAGE
 .DELETE_ON_ERROR:
 .PHONY: help setup setup-dev setup-aws setup-lint setup-model lock format docs lint test test-unit \
 	test-contract test-model test-offline test-hard test-docker check package-lambdas demo \
-	base-image train-local serve-local predict-local deploy-prep deploy-pipeline clean-up clean
+	bench soak base-image train-local serve-local predict-local deploy-prep deploy-pipeline \
+	clean-up clean
 
 help: ## print this help
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 20
@@ -111,6 +113,14 @@ demo: setup-dev setup-aws $(if $(filter docker,$(ENGINE)),,setup-model) $(ZIPS) 
 
 base-image: ## make a base image by debootstrap, as root, where no registry is (BASE_IMAGE=)
 	scripts/base_image.sh $(BASE_IMAGE)
+
+bench: setup-dev setup-model $(ZIPS) ## measure us beside the seed's design, 10 minutes; writes docs/benchmarks.* (downloads TensorFlow)
+	@$(PYTHON) scripts/setup_env.py .tools/bench scripts/requirements/bench.txt
+	@scripts/bench/nginx.sh .tools/bench-nginx
+	$(BIN)/python -m bench --write
+
+soak: setup-dev setup-model ## serve what train-local made under mixed load (MINUTES=)
+	$(BIN)/python -m bench.soak --ml $(ML) --minutes $(MINUTES)
 
 train-local: setup-model ## train by itself, in a folder shaped like /opt/ml (ML=, HYPERPARAMETERS=)
 	@$(BIN)/python scripts/container.py train $(LOCAL_OPTIONS) $(if $(HYPERPARAMETERS),--hyperparameters '$(HYPERPARAMETERS)')

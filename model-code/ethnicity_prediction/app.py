@@ -22,12 +22,12 @@ from .logs import Journal
 from .media import JSON
 from .predictor import Predictor
 from .wire import (
+    AnswerWriter,
     NotAcceptableError,
     UnsupportedTypeError,
     answer_type,
     media_type,
     read_request,
-    write_answer,
 )
 
 INLINE_BYTES = 64 * 1024  # of a body; a larger one is worked off beside the event loop
@@ -66,6 +66,7 @@ class App:
 
     def __init__(self, predictor: Predictor, journal: Journal) -> None:
         self.predictor, self.journal = predictor, journal
+        self.write = AnswerWriter(predictor.labels, predictor.card)
         self.large = ThreadPoolExecutor(1)  # large requests one by one; small ones get through
         self.batch: list[tuple[Invocation, np.ndarray]] = []
 
@@ -84,18 +85,19 @@ class App:
             self._invoke(Invocation(request, reply, time.perf_counter(), content_type))
 
     def _invoke(self, invocation: Invocation) -> None:
-        loop = asyncio.get_running_loop()
         if len(invocation.request.body) > INLINE_BYTES:
+            loop = asyncio.get_running_loop()
             work = loop.run_in_executor(self.large, self._work, invocation)
             work.add_done_callback(lambda done: self._answer(invocation, done.result()))
             return
         try:
-            self.batch.append((invocation, self._decode(invocation)))
+            images = self._decode(invocation)
         except Exception as error:
             self._answer(invocation, error)
             return
+        self.batch.append((invocation, images))
         if len(self.batch) == 1:
-            loop.call_soon(self._run_batch)
+            asyncio.get_running_loop().call_soon(self._run_batch)
 
     def _decode(self, invocation: Invocation) -> np.ndarray:
         """The request's images; raise BadInputError for a bad one."""
@@ -110,26 +112,28 @@ class App:
         """All of a large request, in a thread: the answer's text, or why there is none."""
         try:
             probabilities = self.predictor.predict(self._decode(invocation))
-            return write_answer(probabilities, invocation.kind, self.predictor)
+            return self.write(probabilities, invocation.kind)
         except Exception as error:
             return error
 
     def _run_batch(self) -> None:
         batch, self.batch = self.batch, []
-        start = rows = 0
-        for end, (_, images) in enumerate(batch, start=1):
-            rows += len(images)
-            if rows >= TOGETHER or end == len(batch):
-                self._predict(batch[start:end])
-                start, rows = end, 0
+        part: list[tuple[Invocation, np.ndarray]] = []
+        rows = 0
+        for each in batch:
+            part.append(each)
+            rows += each[0].rows
+            if rows >= TOGETHER:
+                self._predict(part)
+                part, rows = [], 0
+        if part:
+            self._predict(part)
 
     def _predict(self, batch: Sequence[tuple[Invocation, np.ndarray]]) -> None:
         """Predict several requests in one run, and answer each."""
-        images = [each for _, each in batch]
+        images = batch[0][1] if len(batch) == 1 else np.concatenate([each for _, each in batch])
         try:
-            all_rows = self.predictor.predict(
-                images[0] if len(images) == 1 else np.concatenate(images)
-            )
+            probabilities = self.predictor.predict(images)
         except Exception as error:
             for invocation, _ in batch:
                 self._answer(invocation, error)
@@ -137,8 +141,7 @@ class App:
         end = 0
         for invocation, _ in batch:
             start, end = end, end + invocation.rows
-            text = write_answer(all_rows[start:end], invocation.kind, self.predictor)
-            self._answer(invocation, text)
+            self._answer(invocation, self.write(probabilities[start:end], invocation.kind))
 
     def _answer(self, invocation: Invocation, outcome: bytes | Exception) -> None:
         """Reply, and note it: the one end of every invocation."""

@@ -167,14 +167,13 @@ class Connection(asyncio.Protocol):
             return
         self.in_head = False
         self.deadline = self.shared.now + BODY_S
-        self.version = self.parser.get_http_version()
-        headers = self.headers
+        self.version, headers = self.parser.get_http_version(), self.headers
         fault = _fault(self.version, headers)
         if fault:
             self._refuse(*fault)
         elif int(headers.get(b"content-length", 0)) > self.shared.max_body_bytes:
             self._refuse_body()
-        elif headers.get(b"expect", b"").lower() == b"100-continue" and not self.busy:
+        elif b"expect" in headers and self.version == "1.1" and not self.busy:
             self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def on_body(self, chunk: bytes) -> None:

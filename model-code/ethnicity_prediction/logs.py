@@ -1,11 +1,11 @@
 """The log of `serve`: JSON lines on standard output."""
 
-import functools
 import json
 import logging
 import os
 import sys
 import time
+from dataclasses import dataclass
 from typing import TextIO
 
 
@@ -25,37 +25,46 @@ class _JsonLines(logging.Formatter):
         return json.dumps(line | facts)
 
 
-class Journal:
-    """One line for each answer, written a few times a second.
+@dataclass(slots=True)
+class Note:
+    """Facts about an answer, never what is in the image."""
 
-    A line costs 3 us so; formatted by `logging` and written by itself it costs 40, a fifth of
-    what the answer does.
+    status: int
+    content_type: str
+    rows: int
+    seconds: float
+    error: str
+    time: float
+
+    def line(self, pid: int) -> str:
+        level = "INFO" if self.status < 500 else "ERROR"
+        end = f', "error": {json.dumps(self.error)}}}' if self.error else "}"
+        return (
+            f'{{"time": {self.time:.3f}, "level": "{level}", "pid": {pid}, '
+            f'"event": "invocation", "status": {self.status}, '
+            f'"content_type": {json.dumps(self.content_type[:40])}, '
+            f'"rows": {self.rows}, "ms": {self.seconds * 1000:.2f}{end}\n'
+        )
+
+
+class Journal:
+    """A line for each answer, written a few times a second.
+
+    So it costs 5 us of CPU; formatted and written by itself by `logging`, it would cost 40, a
+    fifth of what the answer does.
     """
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self.stream, self.pid = stream or sys.stdout, os.getpid()
-        self.lines: list[str] = []
+        self.notes: list[Note] = []
 
     def note(
         self, status: int, content_type: str, rows: int, seconds: float, error: str = ""
     ) -> None:
-        """Facts about an answer, never what is in the image."""
-        level = "INFO" if status < 500 else "ERROR"
-        end = f', "error": {json.dumps(error)}}}' if error else "}"
-        self.lines.append(
-            f'{{"time": {time.time():.3f}, "level": "{level}", "pid": {self.pid}, '
-            f'"event": "invocation", "status": {status}, '
-            f'"content_type": {_quoted(content_type[:40])}, '
-            f'"rows": {rows}, "ms": {seconds * 1000:.2f}{end}\n'
-        )
+        self.notes.append(Note(status, content_type, rows, seconds, error, time.time()))
 
     def flush(self) -> None:
-        lines, self.lines = self.lines, []
-        if lines:
-            self.stream.write("".join(lines))
+        notes, self.notes = self.notes, []
+        if notes:
+            self.stream.write("".join([note.line(self.pid) for note in notes]))
             self.stream.flush()
-
-
-@functools.lru_cache(maxsize=64)
-def _quoted(text: str) -> str:
-    return json.dumps(text)

@@ -4,6 +4,7 @@ import base64
 import binascii
 import functools
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,8 @@ import numpy as np
 from .data import PIXELS, SIDE, parse_row
 from .errors import BadInputError, MalformedError, OutOfRangeError, TooLargeError
 from .images import Decoder, InputSpec, decode, fit_pixels
+from .labels import Labels
 from .media import ANSWERS, CSV, JPEG, JSON, PNG
-from .predictor import Predictor
 
 MAX_BODY_BYTES = 6 * 1024 * 1024  # SageMaker's limit for one invocation
 MAX_ROWS = 1000
@@ -122,15 +123,23 @@ def _read_pixels(pixels: Any) -> np.ndarray:
     return np.array(pixels, dtype=np.uint8).reshape(1, SIDE, SIDE)
 
 
-def write_answer(probabilities: np.ndarray, kind: str, predictor: Predictor) -> bytes:
-    """The body of the answer, as CSV (one label a line) or JSON."""
-    names = predictor.labels.names
-    chosen = [names[code] for code in probabilities.argmax(axis=1)]
-    if kind == CSV:
-        return "".join([f"{label}\n" for label in chosen]).encode()
-    predictions = [
-        {"predict": label, "probabilities": dict(zip(names, row, strict=True))}
-        for label, row in zip(chosen, probabilities.astype(float).round(6).tolist(), strict=True)
-    ]
-    model = {key: predictor.card[key] for key in ("name", "version", "sensitive")}
-    return json.dumps({"predictions": predictions, "model": model}).encode()
+class AnswerWriter:
+    """Probabilities -> the body of an answer; what is the same in all is written once."""
+
+    def __init__(self, labels: Labels, card: Mapping[str, Any]) -> None:
+        self.lines = [f"{name}\n" for name in labels.names]
+        self.quoted = [json.dumps(name) for name in labels.names]
+        pairs = ", ".join(f"{name.replace('%', '%%')}: %r" for name in self.quoted)
+        self.prediction = f'{{"predict": %s, "probabilities": {{{pairs}}}}}'
+        self.model = json.dumps({key: card[key] for key in ("name", "version", "sensitive")})
+
+    def __call__(self, probabilities: np.ndarray, kind: str) -> bytes:
+        """CSV (one label a line) or JSON."""
+        chosen = probabilities.argmax(axis=1).tolist()
+        if kind == CSV:
+            return "".join([self.lines[code] for code in chosen]).encode()
+        predictions = [
+            self.prediction % (self.quoted[code], *[round(share, 6) for share in row])
+            for code, row in zip(chosen, probabilities.tolist(), strict=True)
+        ]
+        return f'{{"predictions": [{", ".join(predictions)}], "model": {self.model}}}'.encode()

@@ -66,28 +66,35 @@ class Server:
             self.loop.call_later(ASIDE_S, self._accept_more)
             return
         self.stepped_aside = False
+        self._take()
+        if len(self.shared.open) >= MAX_CONNECTIONS:
+            self._stop_accepting()
+
+    def _take(self) -> bool:
+        """Take a connection that waits; say whether there was one."""
         try:
             client, _ = self.listener.accept()
         except (BlockingIOError, ConnectionAbortedError):  # another worker was quicker
-            return
+            return False
         except OSError as error:
             log.error("cannot accept a connection: %s", error)  # noqa: TRY400
             self._stop_accepting()  # until the next tick
-            return
+            return False
         client.setblocking(False)
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connecting = self.loop.connect_accepted_socket(lambda: Connection(self.shared), client)
         task = self.loop.create_task(connecting)
         self.greeting.add(task)
         task.add_done_callback(self.greeting.discard)
-        if len(self.shared.open) >= MAX_CONNECTIONS:
-            self._stop_accepting()
+        return True
 
     async def drain(self) -> None:
         """Accept no more; answer what is under way or may have been sent; at most DRAIN_S."""
+        self._stop_accepting()
+        while self._take():  # who is connected already
+            pass
         self.shared.now, self.shared.draining = self.loop.time(), True
         self.shared.count()
-        self._stop_accepting()
         if self.greeting:
             await asyncio.wait(self.greeting)
         for connection in tuple(self.shared.open):

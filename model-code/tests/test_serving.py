@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 from ethnicity_prediction.app import INLINE_BYTES, App
 from ethnicity_prediction.connection import Request
+from ethnicity_prediction.labels import Labels
 from ethnicity_prediction.logs import Journal
-from ethnicity_prediction.wire import MAX_ROWS
+from ethnicity_prediction.wire import JSON as JSON_TYPE
+from ethnicity_prediction.wire import MAX_ROWS, AnswerWriter
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -85,6 +87,19 @@ def test_an_image_gives_its_label_and_all_probabilities(predictor, kind):
     assert set(prediction["probabilities"]) == set(WORDS)
     assert sum(prediction["probabilities"].values()) == pytest.approx(1, abs=1e-4)
     assert max(prediction["probabilities"].items(), key=lambda p: p[1])[0] == ROWS[0][0]
+
+
+def test_labels_of_any_letters_are_written_as_json():
+    names = ('say "a"', "100 %s", "\\ü\n")
+    card = {"name": "n", "version": "v%d", "sensitive": False}
+    write = AnswerWriter(Labels(("0", "1", "2"), names, False), card)
+    answer = json.loads(write(np.array([[0.25, 0.7, 0.05], [1, 0, 1e-7]], np.float32), JSON_TYPE))
+    assert [each["predict"] for each in answer["predictions"]] == [names[1], names[0]]
+    assert answer["predictions"][0]["probabilities"] == dict(
+        zip(names, (0.25, 0.7, 0.05), strict=True)
+    )
+    assert list(answer["predictions"][1]["probabilities"].values()) == [1, 0, 0]
+    assert answer["model"] == card
 
 
 def test_json_takes_images_and_pixels_side_by_side(predictor):
@@ -184,7 +199,7 @@ def test_other_paths_and_methods_are_refused(predictor, method, path, status):
 
 def test_an_error_of_ours_is_logged_and_keeps_its_traceback_to_itself(predictor, caplog):
     class Broken:
-        spec, card = predictor.spec, predictor.card
+        spec, card, labels = predictor.spec, predictor.card, predictor.labels
 
         def predict(self, images):
             raise RuntimeError("secret detail")

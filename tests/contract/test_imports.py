@@ -17,7 +17,7 @@ LOCAL_WORDS = re.compile(r"localhost|127\.0\.0\.1|ministack|local_cloud", re.IGN
 SWITCH = re.compile(
     r"offline|emulat|simulat|is_local|run_local|mock|fake|localstack", re.IGNORECASE
 )
-NOT_SHIPPED = {"local_cloud", "ministack", "moto", "scripts", "tests", "demo"}
+NOT_SHIPPED = {"local_cloud", "ministack", "moto", "scripts", "tests", "demo", "bench"}
 
 
 def tracked(*places: str) -> list[Path]:

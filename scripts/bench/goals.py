@@ -1,0 +1,31 @@
+"""What is to be reached, and why most of the ratio to the seed says little about us."""
+
+from bench.figures import Goal
+
+GOALS = (
+    Goal("csv.seed-network.8.rate", "CSV row, 8 clients: answers a second", 300, "seed"),
+    Goal("csv.seed-network.8.rate", "the same", 140, "tuned"),
+    Goal("csv.seed-network.8.cpu", "CPU of a request, 8 clients, the seed's network", 0.8, "limit"),
+    Goal("csv.our-network.8.cpu", "CPU of a request, 8 clients, our network", 0.8, "limit"),
+    Goal("csv.seed-network.1.p50", "CSV row, 1 client: median latency", 150, "seed"),
+    Goal("start", "start to the first 200 on /ping", 7, "seed"),
+    Goal("memory", "memory of two workers", 7, "seed"),
+    Goal("packages", "site-packages of the serving image, MB", 175),
+    Goal("read.first", "loading the 199 MB CSV, first", 10, "seed"),
+    Goal("read.cached", "loading it again", 60, "seed"),
+    Goal("read.memory", "memory while loading, MB", 120),
+    Goal("training", "training the seed's network: images a second", 1.3, "seed"),
+    Goal("lambda.proxy", "the proxy's import and first client: CPU", 0.85, "seed", share=True),
+    Goal("lambda.other", "the other functions' import and first client: CPU", 0.65, "seed", True),
+)
+NOTES = (
+    "Most of the ratio to the seed is the seed's own waste: `predict()` traces anew, pandas reads "
+    "2,304 columns to get one row, every request is printed. That is why *tuned* stands beside it.",
+    "*limit* is decoding and ONNX Runtime in a loop, in one process, without HTTP. More than "
+    "100 % of it is possible: requests that are there together are predicted in one run.",
+    "All contenders run on one machine, in turns, round by round. A ratio is the median of the "
+    "rounds' ratios; in brackets the middle half of the rounds. Ratios hold on another machine, "
+    "absolute figures do not.",
+    "The load comes from one process on the same machine and takes its share of the CPUs from "
+    "whoever is measured; CPU time does not mind, answers a second do.",
+)
