@@ -141,7 +141,7 @@ class Fit:
             done = self._done(progress, share)
             if stopped or done >= 1.0:
                 break
-            set_rates(self.optimizers, done, (progress.step + 1) / self._steps(share))
+            set_rates(self.optimizers, done, progress.step + 1, self._steps(share))
             self.threads.before()
             side = self._side(train, done)
             losses.append(self._step(model, train, rows, epoch, generator, side))

@@ -10,7 +10,9 @@ from torch.optim import Optimizer
 from .config import Hyperparameters
 from .muon import Muon
 
-WARM_UP = 0.04  # of the training
+WARM_UP = 0.04  # of the training …
+WARM_UP_STEPS = 50  # … but, for momentum has to settle, so many steps at least …
+WARM_UP_MOST = 0.2  # … unless they are too much of a short training
 
 
 def optimizers(net: nn.Module, config: Hyperparameters, dtype: torch.dtype) -> list[Optimizer]:
@@ -37,9 +39,10 @@ def optimizers(net: nn.Module, config: Hyperparameters, dtype: torch.dtype) -> l
     return [muon, adamw]
 
 
-def set_rates(optimizers: Iterable[Optimizer], done: float, by_steps: float) -> None:
+def set_rates(optimizers: Iterable[Optimizer], done: float, step: int, steps: int) -> None:
     """A linear warm-up by steps, so that it is the same on a slow machine, then a cosine to 0."""
-    share = min(1.0, by_steps / WARM_UP) * (0.5 + 0.5 * math.cos(math.pi * done))
+    warm_up = max(WARM_UP * steps, min(WARM_UP_STEPS, WARM_UP_MOST * steps))
+    share = min(1.0, step / warm_up) * (0.5 + 0.5 * math.cos(math.pi * done))
     for optimizer in optimizers:
         for part in optimizer.param_groups:
             part["lr"] = part["peak"] * share
