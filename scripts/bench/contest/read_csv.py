@@ -1,4 +1,7 @@
-"""Loads a training channel as `train` does; prints seconds and the most memory it took, in MB."""
+"""Loads a training channel as `train` does; prints seconds and the most memory it took, in MB.
+
+`read_csv.py CSV [CACHE]`; with a cache, the channel comes from it if it was there before.
+"""
 
 import json
 import resource
@@ -6,11 +9,12 @@ import sys
 import time
 from pathlib import Path
 
-from ethnicity_prediction.data import read_channel
+from ethnicity_prediction import cache
 from ethnicity_prediction.images import InputSpec
 
 begun = time.perf_counter()
-data = read_channel(Path(sys.argv[1]).parent, InputSpec())
+folder = Path(sys.argv[2]) if len(sys.argv) > 2 else None
+data = cache.read(Path(sys.argv[1]).parent, InputSpec(), folder)
 seconds = time.perf_counter() - begun
 most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (
     1e6 if sys.platform == "darwin" else 1e3

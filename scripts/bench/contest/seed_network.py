@@ -53,7 +53,7 @@ def main() -> None:
         **{"labels": NAMES, "label_values": list("01234"), "sensitive": False},
     }
     graph = to_onnx(Classifier(with_weights(Path(sys.argv[1]))), InputSpec())
-    export.save(Path(sys.argv[2]), graph, card)
+    export.save(Path(sys.argv[2]), graph, card, {})
 
 
 if __name__ == "__main__":

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 from bench.contest.seed_network import SeedNetwork
+from ethnicity_prediction.channel import read_channel
 from ethnicity_prediction.config import Hyperparameters
-from ethnicity_prediction.data import read_channel
 from ethnicity_prediction.fit import Fit, Part
 from ethnicity_prediction.images import InputSpec
 from ethnicity_prediction.progress import Epoch, Progress
