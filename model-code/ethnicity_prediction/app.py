@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .connection import Reply, Request, Response, refusal
 from .errors import (
     BadInputError,
     MalformedError,
@@ -20,6 +19,7 @@ from .errors import (
 )
 from .logs import Journal
 from .media import JSON
+from .message import Reply, Request, Response, refusal
 from .predictor import Predictor
 from .wire import (
     AnswerWriter,
@@ -132,16 +132,17 @@ class App:
     def _predict(self, batch: Sequence[tuple[Invocation, np.ndarray]]) -> None:
         """Predict several requests in one run, and answer each."""
         images = batch[0][1] if len(batch) == 1 else np.concatenate([each for _, each in batch])
+        outcomes: list[bytes | Exception] = []
+        end = 0
         try:
             probabilities = self.predictor.predict(images)
-        except Exception as error:
             for invocation, _ in batch:
-                self._answer(invocation, error)
-            return
-        end = 0
-        for invocation, _ in batch:
-            start, end = end, end + invocation.rows
-            self._answer(invocation, self.write(probabilities[start:end], invocation.kind))
+                start, end = end, end + invocation.rows
+                outcomes.append(self.write(probabilities[start:end], invocation.kind))
+        except Exception as error:
+            outcomes += [error] * (len(batch) - len(outcomes))
+        for (invocation, _), outcome in zip(batch, outcomes, strict=True):
+            self._answer(invocation, outcome)
 
     def _answer(self, invocation: Invocation, outcome: bytes | Exception) -> None:
         """Reply, and note it: the one end of every invocation."""

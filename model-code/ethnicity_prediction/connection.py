@@ -5,18 +5,16 @@ here: limits, deadlines, keep-alive, and an end that loses neither a request nor
 """
 
 import asyncio
-import json
 import logging
 import math
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from http import HTTPStatus
 from typing import cast
 
 import httptools
 
-from .media import JSON
+from .message import Reply, Request, Response, fault, path_of, refusal
 from .server import ABSENT
 
 MAX_HEAD_BYTES = 16 * 1024
@@ -26,32 +24,7 @@ BODY_S = 60.0  # from there to its last byte
 SEND_S = 30.0  # for a caller to take an answer that does not fit into the socket's buffers
 LINGER_S = 2.0  # for a caller to read the last answer before the connection is cut
 LEAVE_S = 2.0  # while draining: for a request that was sent before the caller could know
-STATUS_LINES = {s.value: b"HTTP/1.1 %d %s\r\n" % (s, s.phrase.encode()) for s in HTTPStatus}
 log = logging.getLogger("serve")
-
-
-@dataclass(slots=True)
-class Request:
-    method: str
-    path: str
-    headers: dict[bytes, bytes]  # names in lower case; values of a repeated one, comma-joined
-    body: bytes
-
-
-@dataclass(slots=True)
-class Response:
-    status: int
-    kind: str  # content type
-    body: bytes
-    headers: bytes = b""  # further lines, each with its CRLF
-
-
-Reply = Callable[[Response], None]
-
-
-def refusal(status: int, text: str, headers: bytes = b"") -> Response:
-    """An answer that says what is wrong."""
-    return Response(status, JSON, json.dumps({"error": text}).encode(), headers)
 
 
 @dataclass
@@ -168,9 +141,9 @@ class Connection(asyncio.Protocol):
         self.in_head = False
         self.deadline = self.shared.now + BODY_S
         self.version, headers = self.parser.get_http_version(), self.headers
-        fault = _fault(self.version, headers)
-        if fault:
-            self._refuse(*fault)
+        wrong = fault(self.version, headers)
+        if wrong:
+            self._refuse(*wrong)
         elif int(headers.get(b"content-length", 0)) > self.shared.max_body_bytes:
             self._refuse_body()
         elif b"expect" in headers and self.version == "1.1" and not self.busy:
@@ -190,7 +163,7 @@ class Connection(asyncio.Protocol):
         chunks = self.chunks
         body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
         method = self.parser.get_method().decode()
-        request = Request(method, _path(self.target), self.headers, body)
+        request = Request(method, path_of(self.target), self.headers, body)
         keep = self.version == "1.1" and self.parser.should_keep_alive()
         self.waiting.append((request, keep))
         if not self.busy:
@@ -243,13 +216,7 @@ class Connection(asyncio.Protocol):
 
     def _send(self, answer: Response, keep: bool, method: str) -> None:
         keep = keep and not self.shared.draining
-        head = b"%scontent-type: %s\r\ncontent-length: %d\r\n%s%s\r\n" % (
-            STATUS_LINES[answer.status],
-            answer.kind.encode(),
-            len(answer.body),
-            answer.headers,
-            b"" if keep else b"connection: close\r\n",
-        )
+        head = answer.head(not keep)
         self.transport.write(head if method == "HEAD" else head + answer.body)
         if not keep:
             self._finish()
@@ -297,26 +264,3 @@ class Connection(asyncio.Protocol):
         else:
             self.closing = True
             self.transport.close()
-
-
-def _fault(version: str, headers: dict[bytes, bytes]) -> tuple[int, str] | None:
-    """What is wrong with a head that the parser lets pass."""
-    if version == "1.1":
-        if b"host" not in headers or b"," in headers[b"host"]:
-            return 400, "a request of HTTP/1.1 has exactly one Host header"
-    elif version != "1.0":
-        return 505, f"HTTP/{version} is not spoken here; use HTTP/1.1"
-    coding = headers.get(b"transfer-encoding")
-    if coding is not None and (coding.lower() != b"chunked" or version == "1.0"):
-        return 501, "the only transfer coding is chunked, in HTTP/1.1"
-    return None
-
-
-def _path(target: bytes) -> str:
-    """The path in a request's target, which may be a whole URL; empty where there is none."""
-    if not target.startswith(b"/"):
-        try:
-            target = httptools.parse_url(target).path or b""
-        except httptools.HttpParserInvalidURLError:
-            return ""
-    return target.partition(b"?")[0].decode("latin-1")

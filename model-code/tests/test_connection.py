@@ -13,8 +13,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import uvloop
 from ethnicity_prediction import connection, worker
-from ethnicity_prediction.connection import MAX_HEAD_BYTES, Request, Response, Shared
+from ethnicity_prediction.connection import MAX_HEAD_BYTES, Shared
 from ethnicity_prediction.logs import Journal
+from ethnicity_prediction.message import Request, Response
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 

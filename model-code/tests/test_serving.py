@@ -10,9 +10,9 @@ from typing import ClassVar
 import numpy as np
 import pytest
 from ethnicity_prediction.app import INLINE_BYTES, App
-from ethnicity_prediction.connection import Request
 from ethnicity_prediction.labels import Labels
 from ethnicity_prediction.logs import Journal
+from ethnicity_prediction.message import Request
 from ethnicity_prediction.wire import JSON as JSON_TYPE
 from ethnicity_prediction.wire import MAX_ROWS, AnswerWriter
 from hypothesis import HealthCheck, given, settings
