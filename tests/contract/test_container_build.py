@@ -265,12 +265,13 @@ def test_only_the_image_file_becomes_the_artifact():
     assert (ROOT / "model-code/build_image.sh").is_file()
 
 
-def test_the_containers_tests_mind_no_settings_of_a_folder_above(model_python, tmp_path):
+def test_the_containers_tests_mind_no_settings_of_a_folder_above(processes, tmp_path):
     """The demo unpacks the image below this repository, where pytest would find its settings."""
     (tmp_path / "pyproject.toml").write_text("[tool.pytest.ini_options]\nno_such_option = 1\n")
     program = tmp_path / "program"
     shutil.copytree(MODEL_CODE, program, ignore=shutil.ignore_patterns("__pycache__"))
-    command = [str(model_python), "-m", "pytest", "-q", "tests/test_settings.py"]
+    python = processes.image("test").environment / "bin/python"
+    command = [str(python), "-m", "pytest", "-q", "tests/test_settings.py"]
     done = subprocess.run(command, cwd=program, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
     assert "warning" not in done.stdout

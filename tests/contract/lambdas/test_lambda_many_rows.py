@@ -8,6 +8,7 @@ import base64
 import hashlib
 import itertools
 import json
+import signal
 from collections import Counter
 from pathlib import Path
 
@@ -165,7 +166,7 @@ def test_rows_whose_invocation_is_killed_while_they_are_asked_about_are_counted_
         answer = answers(kind, body)
         if asked[300]:
             aws.model_answers = answers
-            function.process.popen.kill()
+            function.process._program.send_signal(signal.SIGKILL)
         return answer
 
     aws.model_answers = kill
@@ -187,7 +188,7 @@ def test_rows_whose_invocation_is_killed_before_it_has_told_of_them_are_counted_
     token = ending(first)["continuationToken"]
 
     def kill(*_):
-        function.process.popen.kill()
+        function.process._program.send_signal(signal.SIGKILL)
         raise AwsFault("InternalFailure", "too late", 500)
 
     with monkeypatch.context() as planted:
