@@ -82,7 +82,8 @@ def run_docker(program: str, ml: Path, port: int) -> int:
     given = {name: os.environ.get(name) for name in ("BASE_IMAGE", "TORCH_INDEX_URL")}
     arguments = [f"--build-arg={name}={value}" for name, value in given.items() if value]
     build = ["docker", "build", "--target", program, "--tag", tag, *arguments, str(MODEL_CODE)]
-    subprocess.run(build, check=True)
+    if subprocess.run(build).returncode:
+        raise Refused(f"docker cannot build {tag}; ENGINE=process does without Docker")
     publish = ["--publish", f"127.0.0.1:{port}:{SERVED_PORT}"] if program == "serve" else []
     mount = ["--volume", f"{ml}:/opt/ml", "--env", f"{CACHE_VARIABLE}=/opt/ml/{CACHE}"]
     return subprocess.run(["docker", "run", "--rm", *mount, *publish, tag, program]).returncode

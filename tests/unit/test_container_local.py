@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import subprocess
 
 import container
 import pytest
@@ -49,3 +50,10 @@ def test_a_file_of_an_unknown_type_is_refused_by_name(tmp_path):
     image.write_bytes(b"II")
     with pytest.raises(container.Refused, match=r"a\.tiff .* \.jpg, \.png or \.csv"):
         container.act(options(tmp_path, "predict", image))
+
+
+def test_an_image_that_docker_cannot_build_is_told_in_a_line(tmp_path, monkeypatch):
+    failed = subprocess.CompletedProcess([], 1)
+    monkeypatch.setattr(subprocess, "run", lambda command, **_: failed)
+    with pytest.raises(container.Refused, match=r"cannot build .*ENGINE=process does without"):
+        container.run_docker("train", tmp_path, 8080)
