@@ -50,6 +50,7 @@ class Shell:
         self._base = {name: variables[name] for name in ("PATH", "HOME", "LANG")}
         self._process: subprocess.Popen[str] | None = None
         self._interrupted = threading.Event()
+        self._starting = threading.Lock()  # a command either was started or never will be
         self._folder.write_text(f"{source}\n")
         self._variables.write_text(
             "".join(f"export {name}={shlex.quote(value)}\n" for name, value in variables.items())
@@ -62,21 +63,22 @@ class Shell:
             variables=shlex.quote(str(self._variables)),
             command=command,
         )
-        process = subprocess.Popen(
-            [*self._argv, "-c", script],
-            env=self._base,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            process_group=0,
-        )
-        self._process = process
-        _running.add(process.pid)
-        try:
+        with self._starting:
             if self._interrupted.is_set():
-                _kill(process.pid)
+                raise Interrupted
+            process = subprocess.Popen(
+                [*self._argv, "-c", script],
+                env=self._base,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                errors="replace",
+                process_group=0,
+            )
+            self._process = process
+            _running.add(process.pid)
+        try:
             for line in process.stdout or ():
                 self._write(line.rstrip("\n"))
             status = process.wait()
@@ -89,7 +91,8 @@ class Shell:
 
     def interrupt(self) -> None:
         """End the command in hand with all that it started; no other one will run."""
-        self._interrupted.set()
+        with self._starting:
+            self._interrupted.set()
         if self._process and self._process.poll() is None:
             _kill(self._process.pid)
 

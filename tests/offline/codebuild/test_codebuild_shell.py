@@ -84,8 +84,9 @@ def test_an_interrupt_ends_the_command_with_all_that_it_started(
     while Path(f"/proc/{lines[0]}").exists() and not is_zombie(int(lines[0])):
         assert time.monotonic() < deadline, "the background process lives on"
         time.sleep(0.05)
-    with pytest.raises(Interrupted):
-        shell.run("echo never")
+    for _ in range(20):  # started and then killed, one of them would get to speak
+        with pytest.raises(Interrupted):
+            shell.run("echo never")
     assert "never" not in lines
 
 
