@@ -41,6 +41,10 @@ def main() -> int:
         print(f"Python 3.11 or newer is needed, this is {sys.version.split()[0]}", file=sys.stderr)
         return 1
     folder, lock = Path(sys.argv[1]), Path(sys.argv[2])
+    if folder.is_symlink():
+        where = folder.readlink()
+        print(f"{folder} is a link to {where}, another's environment; remove it", file=sys.stderr)
+        return 1
     digest = hashlib.sha256(lock.read_bytes() + sys.version.encode()).hexdigest()
     if is_current(folder, digest):
         return 0
