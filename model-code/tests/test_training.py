@@ -269,17 +269,32 @@ def test_images_are_small_for_the_first_share_of_the_training():
 
 @pytest.mark.parametrize(("seconds_of_two", "kept"), [(0.5, 2), (0.9, 1), (3.0, 1)])
 def test_threads_are_kept_only_where_they_pay(monkeypatch, seconds_of_two, kept):
-    used, now = [2], [0.0]
+    taken, left = threads_taken(monkeypatch, [seconds_of_two] * (3 * PERIOD))
+    assert taken == tried(kept, PERIOD) + tried(kept, 2 * PERIOD)
+    assert left == 2
+
+
+def test_threads_are_tried_seldom_while_nothing_changes_and_often_when_it_does(monkeypatch):
+    calm, busy = 3 * PERIOD, 3 * PERIOD
+    taken, _ = threads_taken(monkeypatch, [0.5] * calm + [3.0] * busy)
+    assert taken[:calm] == tried(2, PERIOD) + tried(2, 2 * PERIOD)
+    assert taken[calm:] == tried(1, PERIOD) + tried(1, 2 * PERIOD)
+
+
+def tried(kept: int, period: int) -> list[int]:
+    return [2, 2, 1, 1] + [kept] * (period - 4)
+
+
+def threads_taken(monkeypatch, seconds_of_two: list[float]) -> tuple[list[int], int]:
+    """The threads of each step, where one thread takes a second, and those left at the end."""
+    used, now, taken = [2], [0.0], []
     monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
     monkeypatch.setattr(torch, "set_num_threads", used.append)
     trial = ThreadTrial(clock=lambda: now[0])
-    taken = []
-    for _ in range(2 * PERIOD):
+    for seconds in seconds_of_two:
         trial.before()
         taken.append(used[-1])
-        now[0] += seconds_of_two if used[-1] == 2 else 1.0
+        now[0] += seconds if used[-1] == 2 else 1.0
         trial.after()
-    expected = [2, 2, 1, 1] + [kept] * (PERIOD - 4)
-    assert taken == expected * 2
     trial.end()
-    assert used[-1] == 2
+    return taken, used[-1]
