@@ -44,7 +44,7 @@ def save(
     network.load_state_dict(progress.best)
     network.cpu().eval()
     spec = InputSpec(given.image_size, given.channels)
-    classifier, point = _at_operating_point(network, material, given.views)
+    classifier, point = _at_operating_point(network, material, given)
     graph = to_onnx(classifier, spec)
     card: dict[str, Any] = {
         "name": MODEL_NAME,
@@ -75,15 +75,15 @@ def _beside(network: Network, report: Mapping[str, Any], page: str) -> dict[str,
 
 
 def _at_operating_point(
-    network: Network, material: Material, views: int
+    network: Network, material: Material, given: Hyperparameters
 ) -> tuple[Classifier, OperatingPoint]:
     """The network as it will be served, with what the validation part says about its answers."""
     held = material.validation
-    logits = Classifier(network, views).predict_logits(held.images)
-    point = choose(logits, held.codes, material.prior)
+    logits = Classifier(network, given.views).predict_logits(held.images)
+    point = choose(logits, held.codes, material.prior, given.least_recall)
     log.info("operating point tau=%.2f temperature=%.3f", point.tau, point.temperature)
     offset = torch.as_tensor(point.tau * np.log(material.prior))
-    return Classifier(network, views, offset, point.temperature), point
+    return Classifier(network, given.views, offset, point.temperature), point
 
 
 def _ask(predictor: Predictor, material: Material) -> Answers:

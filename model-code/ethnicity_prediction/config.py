@@ -31,6 +31,9 @@ class Hyperparameters:
     views: int = _between(
         1, 1, 2, "averaged for an answer; 2: the mirror image too, twice the work"
     )
+    least_recall: float = _between(
+        0.0, 0.0, 1.0, "of every label on the validation part, bought with accuracy; 0: a balance"
+    )
     ema_decay: float = _between(0.998, 0.0, 0.99999, "of the averaged weights")
     patience: int = _between(10, 1, 1000, "epochs without a better macro recall; 2 above 0.99")
     validation_fraction: float = _between(0.15, 0.05, 0.5, "held out without a validation channel")

@@ -28,7 +28,12 @@ def evaluate(truth: Sequence[str], predicted: Sequence[str]) -> dict[str, Any]:
 
 def macro_recall(truth: np.ndarray, predicted: np.ndarray) -> float:
     """Mean recall over the codes that occur in the truth, int [N] each."""
-    return float(np.mean([(predicted[truth == code] == code).mean() for code in np.unique(truth)]))
+    return float(label_recalls(truth, predicted).mean())
+
+
+def label_recalls(truth: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+    """Recall of each code that occurs in the truth, in their order; int [N] each."""
+    return np.array([(predicted[truth == code] == code).mean() for code in np.unique(truth)])
 
 
 def reliability(

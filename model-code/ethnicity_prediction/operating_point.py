@@ -1,10 +1,11 @@
 """What is set after the fitting, on the validation part alone: the trade-off and the confidence."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
-from .metrics import macro_recall
+from .metrics import label_recalls
 
 TAUS = np.linspace(0.0, 0.6, 7)
 TEMPERATURES = np.geomspace(0.25, 4.0, 81)
@@ -18,19 +19,24 @@ class OperatingPoint:
     temperature: float = 1.0
 
 
-def choose(logits: np.ndarray, codes: np.ndarray, prior: np.ndarray) -> OperatingPoint:
+def choose(
+    logits: np.ndarray, codes: np.ndarray, prior: np.ndarray, least_recall: float = 0.0
+) -> OperatingPoint:
     """Read the trade-off off the validation part: float [N, L], int [N], float [L].
 
     tau is the one whose accuracy and macro recall have the greatest sum, so that neither is bought
-    with the other (Menon et al., "Long-tail learning via logit adjustment", 2021); the temperature
-    is the likeliest one (Guo et al., "On calibration of modern neural networks", 2017). Rows with
-    a label that the model does not know, code -1, say nothing about either.
+    with the other (Menon et al., "Long-tail learning via logit adjustment", 2021). With a
+    `least_recall` it is the most accurate one that gives every label so much, or, if none does,
+    the one that gives the worst label most. The temperature is the likeliest one (Guo et al., "On
+    calibration of modern neural networks", 2017). Rows with a label that the model does not know,
+    code -1, say nothing about any of this.
     """
     known = codes >= 0
     if not known.any():
         return OperatingPoint()
     logits, codes = logits[known].astype(np.float64), codes[known]
-    tau = max(TAUS, key=lambda tau: (_worth(_shifted(logits, prior, tau), codes), -tau))
+    worth = partial(_worth, codes=codes, least_recall=least_recall)
+    tau = max(TAUS, key=lambda tau: (*worth(_shifted(logits, prior, tau).argmax(axis=1)), -tau))
     shifted = _shifted(logits, prior, tau)
     temperature = min(TEMPERATURES, key=lambda t: _negative_likelihood(shifted / t, codes))
     return OperatingPoint(float(tau), float(temperature))
@@ -40,9 +46,12 @@ def _shifted(logits: np.ndarray, prior: np.ndarray, tau: float) -> np.ndarray:
     return logits - tau * np.log(prior)
 
 
-def _worth(logits: np.ndarray, codes: np.ndarray) -> float:
-    predicted = logits.argmax(axis=1)
-    return float((predicted == codes).mean()) + macro_recall(codes, predicted)
+def _worth(predicted: np.ndarray, codes: np.ndarray, least_recall: float) -> tuple[float, float]:
+    """What is compared first, and what where that is the same."""
+    accuracy, recalls = float((predicted == codes).mean()), label_recalls(codes, predicted)
+    if not least_recall:
+        return 0.0, accuracy + float(recalls.mean())
+    return min(float(recalls.min()), least_recall), accuracy
 
 
 def _negative_likelihood(logits: np.ndarray, codes: np.ndarray) -> float:

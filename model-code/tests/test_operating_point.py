@@ -28,6 +28,34 @@ def test_without_anything_to_gain_the_answers_stay():
     assert choose(logits, codes, PRIOR).tau == TAUS[0] == 0
 
 
+def costly_fairness() -> tuple[np.ndarray, np.ndarray]:
+    """A rare label whose every hit costs hits of the frequent one."""
+    rng = np.random.default_rng(3)
+    codes = (rng.random(4000) < PRIOR[1]).astype(int)
+    evidence = rng.normal(np.where(codes == 0, 0.5, -0.5), 0.6)
+    return np.stack([evidence, -evidence], axis=1) + np.log(PRIOR), codes
+
+
+def recall_and_accuracy(least_recall: float) -> tuple[float, float]:
+    logits, codes = costly_fairness()
+    tau = choose(logits, codes, PRIOR, least_recall).tau
+    predicted = (logits - tau * np.log(PRIOR)).argmax(axis=1)
+    return (predicted[codes == 1] == 1).mean(), (predicted == codes).mean()
+
+
+def test_every_label_gets_its_least_recall_at_the_least_cost_in_accuracy():
+    logits, codes = costly_fairness()
+    recall, accuracy = recall_and_accuracy(0.5)
+    assert recall >= 0.5
+    for tau in TAUS:
+        predicted = (logits - tau * np.log(PRIOR)).argmax(axis=1)
+        assert (predicted == codes).mean() <= accuracy or (predicted[codes == 1] == 1).mean() < 0.5
+
+
+def test_a_recall_that_no_trade_off_gives_gets_as_near_as_one_does():
+    assert recall_and_accuracy(0.99)[0] == max(recall_and_accuracy(x / 100)[0] for x in range(99))
+
+
 @pytest.mark.parametrize("overconfidence", [0.5, 3.0])
 def test_the_temperature_makes_confidence_mean_accuracy(overconfidence: float):
     rng = np.random.default_rng(0)
