@@ -26,7 +26,7 @@ def draw(rows: Sequence[Row]) -> str:
 
 
 def _block(canvas: Canvas, row: Row, y: float) -> float:
-    heading = f"{row.what}, {row.unit}: {row.better} is better"
+    heading = f"{row.what}, {row.unit}: {row.better} is better, bars are logarithmic"
     canvas.text(20, y + 14, heading, "t", WIDTH - 40)
     y += 28
     medians = {name: row.figures[name].median for name in CONTENDERS if name in row.figures}
