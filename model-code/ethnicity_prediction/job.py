@@ -14,6 +14,7 @@ from .device import best_device
 from .fit import Fit
 from .hosts import Group, read_group
 from .material import Material, read_material
+from .memory import keep_freed
 from .model import Network
 from .paths import Paths
 from .pretrained import Pretrained, begin_with, read_pretrained
@@ -44,6 +45,7 @@ class Job:
         self, network: Network, material: Material, identity: str, should_stop: Callable[[], bool]
     ) -> Progress:
         """Fit from the first host's checkpoint on, if it has one of this identity."""
+        keep_freed()
         fit = Fit(
             network,
             self.given,

@@ -15,6 +15,7 @@ from ethnicity_prediction.channel import read_channel
 from ethnicity_prediction.config import Hyperparameters
 from ethnicity_prediction.fit import Fit, Part
 from ethnicity_prediction.images import InputSpec
+from ethnicity_prediction.memory import keep_freed
 from ethnicity_prediction.progress import Epoch, Progress
 
 given = Hyperparameters(epochs=10_000, batch_size=64, augment=0.0, patience=1000)
@@ -22,7 +23,7 @@ data = read_channel(Path(sys.argv[1]).parent, InputSpec())
 codes = data.codes(sorted(set(data.values)))
 fit = Fit(SeedNetwork(), given, np.full(5, 0.2), budget_s=math.inf)
 
-
+keep_freed()  # as a job does before it fits
 used = 0.0
 
 
