@@ -12,6 +12,9 @@ def _between(default: float, low: float, high: float, doc: str, step: int = 1) -
     return field(default=default, metadata={"low": low, "high": high, "step": step, "doc": doc})
 
 
+AFTERWARDS = ("views", "least_recall")
+
+
 @dataclass(frozen=True)
 class Hyperparameters:
     epochs: int = _between(8, 1, 1000, "passes over the data, at most")
@@ -47,6 +50,10 @@ class Hyperparameters:
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
+
+    def of_fitting(self) -> dict[str, Any]:
+        """Those that the weights depend on, and not only what is made of them afterwards."""
+        return {name: value for name, value in asdict(self).items() if name not in AFTERWARDS}
 
 
 def parse(given: Mapping[str, str]) -> Hyperparameters:

@@ -72,8 +72,12 @@ class Job:
         )
 
     def identity(self, material: Material, earlier: Pretrained | None) -> str:
-        """A checkpoint fits a job with the same data, labels, hyperparameters, hosts and start."""
-        facts = [material.digest, material.labels.as_json(), self.given.as_json(), self.group.size]
+        """A checkpoint fits a job with the same data, labels, hyperparameters, hosts and start.
+
+        What is set after the fitting may differ: so a finished training is judged anew in seconds.
+        """
+        given, hosts = self.given.of_fitting(), self.group.size
+        facts = [material.digest, material.labels.as_json(), given, hosts]
         text = json.dumps([*facts, earlier.origin if earlier else None], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 

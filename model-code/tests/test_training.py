@@ -207,6 +207,23 @@ def test_a_checkpoint_of_another_job_is_not_taken(trained: Path):
     assert checkpoint.load(checkpoint.read(trained / "none"), "another") is None
 
 
+@pytest.mark.parametrize(
+    ("changed", "resumed"), [({"views": "2", "least_recall": "0.5"}, True), ({"seed": "7"}, False)]
+)
+def test_a_finished_training_is_judged_anew_without_fitting(tmp_path, caplog, changed, resumed):
+    prepare(tmp_path, train=60, validation=30, epochs="2")
+    job.run(Paths(tmp_path), {}, lambda: False)
+    card = json.loads((tmp_path / "model/model.json").read_text())
+    prepare(tmp_path, train=60, validation=30, epochs="2", **changed)
+    caplog.clear()
+    caplog.set_level("INFO", "train")
+    job.run(Paths(tmp_path), {}, lambda: False)
+    again = json.loads((tmp_path / "model/model.json").read_text())
+    assert ("resumed epoch=2" in caplog.text) is resumed
+    assert ("train_loss" in caplog.text) is not resumed
+    assert (again["training"]["epochs"] == card["training"]["epochs"]) is resumed
+
+
 def test_a_checkpoint_holds_no_pickle(trained: Path):
     with np.load(trained / "checkpoints" / checkpoint.FILE, allow_pickle=False) as file:
         assert all(file[name].dtype != object for name in file.files)
