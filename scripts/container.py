@@ -48,10 +48,23 @@ def lay_out(ml: Path, hyperparameters: str) -> None:
     for folder in (config, ml / "model", ml / "output", ml / "checkpoints"):
         folder.mkdir(parents=True, exist_ok=True)
     channels = sorted(folder.name for folder in data.iterdir() if folder.is_dir())
-    write(config / "hyperparameters.json", json.loads(hyperparameters))
+    write(config / "hyperparameters.json", read_hyperparameters(hyperparameters))
     write(config / "inputdataconfig.json", {name: {} for name in channels})
     hosts = {"current_host": "algo-1", "hosts": ["algo-1"], "network_interface_name": "lo"}
     write(config / "resourceconfig.json", hosts)
+
+
+def read_hyperparameters(given: str) -> dict[str, str]:
+    """Return texts, as SageMaker sends them, of a JSON object or of a file that holds one."""
+    text = given
+    try:
+        if not given.lstrip().startswith("{"):
+            text = Path(given).read_text()
+        values = json.loads(text)
+        return {name: str(value) for name, value in values.items()}
+    except (OSError, ValueError, AttributeError) as error:
+        wanted = "a JSON object, or a file that holds one"
+        raise Refused(f"HYPERPARAMETERS is {given!r}: {wanted}, is needed ({error})") from None
 
 
 def write(path: Path, value: object) -> None:
@@ -114,7 +127,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--ml", type=Path, default=ROOT / "build/ml")
     parser.add_argument("--port", type=int, default=SERVED_PORT)
     parser.add_argument("--engine", choices=[engines.PROCESS, engines.DOCKER])
-    parser.add_argument("--hyperparameters", default="{}", help="a JSON object")
+    parser.add_argument("--hyperparameters", default="{}", help="a JSON object, or its file")
     return parser.parse_args()
 
 

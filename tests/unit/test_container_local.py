@@ -33,6 +33,20 @@ def test_data_that_is_there_is_not_drawn_over(tmp_path):
     assert [file.name for file in mine.parent.iterdir()] == ["mine.csv"]
 
 
+def test_hyperparameters_may_be_numbers_and_in_a_file(tmp_path):
+    recipe = tmp_path / "recipe.json"
+    recipe.write_text('{\n "epochs": 3, "balance": 0.3\n}\n')
+    texts = {"epochs": "3", "balance": "0.3"}
+    assert container.read_hyperparameters(str(recipe)) == texts
+    assert container.read_hyperparameters(recipe.read_text()) == texts
+
+
+@pytest.mark.parametrize("given", ["none.json", "{epochs: 3}", "", "{"])
+def test_other_hyperparameters_are_refused_with_what_is_needed(given):
+    with pytest.raises(container.Refused, match="a JSON object, or a file that holds one, is"):
+        container.read_hyperparameters(given)
+
+
 def test_serving_before_training_says_what_to_run(tmp_path):
     with pytest.raises(container.Refused, match="make train-local"):
         container.act(options(tmp_path, "serve"))
