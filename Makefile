@@ -11,6 +11,8 @@ ML ?= build/ml
 SERVE_PORT ?= 8080
 ENGINE ?=
 MINUTES ?= 10
+RECIPE ?= gray
+SEEDS ?= 0 1 2
 BUCKET ?=
 YES ?=
 PREP_STACK ?= MLOps-Ethnicity-Prediction
@@ -39,7 +41,7 @@ export BASE_IMAGE
 .DELETE_ON_ERROR:
 .PHONY: help setup setup-dev setup-aws setup-lint setup-model lock format docs lint test test-unit \
 	test-contract test-model test-offline test-hard test-docker check package-lambdas demo \
-	bench soak base-image train-local serve-local predict-local deploy-prep deploy-pipeline \
+	bench accuracy soak base-image train-local serve-local predict-local deploy-prep deploy-pipeline \
 	clean-up clean
 
 help: ## print this help
@@ -119,10 +121,13 @@ bench: setup-dev setup-model $(ZIPS) ## measure us beside the seed's design, 10 
 	@scripts/bench/nginx.sh .tools/bench-nginx
 	$(BIN)/python -m bench --write
 
+accuracy: setup-dev setup-model ## train RECIPE= (gray or rgb) with SEEDS= on DATA= (train/, test/), tell how right it is, and write docs/accuracy.*
+	$(BIN)/python -m bench.accuracy $(RECIPE) $(DATA) --seeds $(SEEDS) --write
+
 soak: setup-dev setup-model ## serve what train-local made under mixed load (MINUTES=)
 	$(BIN)/python -m bench.soak --ml $(ML) --minutes $(MINUTES)
 
-train-local: setup-model ## train by itself, in a folder shaped like /opt/ml (ML=, HYPERPARAMETERS=)
+train-local: setup-model ## train by itself, in a folder shaped like /opt/ml (ML=, HYPERPARAMETERS= as JSON or its file)
 	@$(BIN)/python scripts/container.py train $(LOCAL_OPTIONS) $(if $(HYPERPARAMETERS),--hyperparameters '$(HYPERPARAMETERS)')
 
 serve-local: setup-model ## serve what train-local made, until Ctrl-C (SERVE_PORT=)

@@ -87,19 +87,20 @@ def markdown(results: Mapping[str, Any], goals: Iterable[Goal], notes: Iterable[
             "",
             "## Goals",
             "",
-            *_markdown_table(GOAL_HEAD, goal_lines(goals, rows)),
+            *markdown_table(GOAL_HEAD, goal_lines(goals, rows)),
             "",
             *(f"- {note}" for note in notes),
             "",
             "## Figures",
             "",
-            *_markdown_table(("what", "unit", *CONTENDERS), figure_lines(rows)),
+            *markdown_table(("what", "unit", *CONTENDERS), figure_lines(rows)),
             "",
         ]
     )
 
 
-def _markdown_table(head: Sequence[str], lines: Iterable[Line]) -> list[str]:
+def markdown_table(head: Sequence[str], lines: Iterable[Line]) -> list[str]:
+    """Return the lines of a table."""
     return [
         f"| {' | '.join(head)} |",
         f"|{' --- |' * len(head)}",

@@ -1,0 +1,59 @@
+"""What trained models know of a folder of labelled rows: `score.py TEST MODEL …`; prints JSON.
+
+For each model and for their mean: accuracy, macro recall, recall of the worst label, expected
+calibration error; the mean with the interval that rows drawn again and again give it (Efron, 1979).
+"""
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from ethnicity_prediction import export
+from ethnicity_prediction.channel import read_channel
+from ethnicity_prediction.metrics import calibration_error, label_recalls
+
+DRAWS = 2000
+ROWS = 256  # at once
+Measure = Callable[[np.ndarray, np.ndarray], float]  # probabilities [N, L], codes [N]
+
+
+MEASURES: dict[str, Measure] = {
+    "accuracy": lambda p, codes: float((p.argmax(axis=1) == codes).mean()),
+    "macro_recall": lambda p, codes: float(label_recalls(codes, p.argmax(axis=1)).mean()),
+    "worst_recall": lambda p, codes: float(label_recalls(codes, p.argmax(axis=1)).min()),
+    "calibration_error": calibration_error,
+}
+
+
+def answers(model: Path, test: Path) -> tuple[np.ndarray, np.ndarray]:
+    """(probabilities [N, L], codes [N]); a label that the model does not know ends it."""
+    predictor = export.load(model, os.cpu_count() or 1)
+    data = read_channel(test, predictor.spec)
+    codes = data.codes(predictor.labels.values)
+    if (codes < 0).any():
+        sys.exit(f"{test} has labels that {model} does not know: they are no test of it")
+    starts = range(0, len(codes), ROWS)
+    return np.concatenate([predictor.predict(data.images[i : i + ROWS]) for i in starts]), codes
+
+
+def main() -> None:
+    """Score all models on the same rows."""
+    test, *models = map(Path, sys.argv[1:])
+    told, truths = zip(*(answers(model, test) for model in models), strict=True)
+    codes, dice = truths[0], np.random.default_rng(0)
+    draws = [dice.integers(0, len(codes), len(codes)) for _ in range(DRAWS)]
+    mean = {}
+    for name, measure in MEASURES.items():
+        drawn = [np.mean([measure(p[rows], codes[rows]) for p in told]) for rows in draws]
+        low, high = np.percentile(drawn, (2.5, 97.5)).tolist()
+        value = float(np.mean([measure(p, codes) for p in told]))
+        mean[name] = {"value": value, "low": low, "high": high}
+    each = [{name: measure(p, codes) for name, measure in MEASURES.items()} for p in told]
+    print(json.dumps({"rows": len(codes), "models": each, "mean": mean}))
+
+
+if __name__ == "__main__":
+    main()

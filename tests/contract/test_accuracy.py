@@ -1,0 +1,61 @@
+"""`make accuracy` trains each seed once and scores all on rows that no training saw."""
+
+import json
+from pathlib import Path
+
+import draw_glyphs
+import pytest
+from bench import accuracy
+from bench.setup import Bench
+
+RECIPE = {"epochs": 2, "width": 4, "augment": 0}
+
+
+@pytest.fixture
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    recipes = tmp_path / "recipes"
+    recipes.mkdir()
+    (recipes / "gray.json").write_text(json.dumps(RECIPE))
+    monkeypatch.setattr(accuracy, "RECIPES", recipes)
+    monkeypatch.setattr(accuracy, "RUNS", tmp_path / "runs")
+    return Bench(tmp_path, rounds=1)
+
+
+def test_seeds_are_trained_once_and_scored_on_the_test_part(bench: Bench, tmp_path: Path):
+    data = tmp_path / "data"
+    draw_glyphs.write_data(data, 5, {"train": 300, "validation": 100})
+    (data / "validation").rename(data / "test")
+    result = accuracy.measured(bench, "gray", data, [3, 4])
+    assert result["rows"] == 100
+    first, second = result["models"]
+    assert first != second
+    for name, of_mean in result["mean"].items():
+        assert of_mean["value"] == pytest.approx((first[name] + second[name]) / 2)
+        assert of_mean["low"] <= of_mean["high"]
+        assert of_mean["low"] >= 0 and of_mean["high"] <= 1
+    assert first["worst_recall"] <= first["macro_recall"]
+    logs = [tmp_path / f"runs/gray/seed-{seed}/log" for seed in (3, 4)]
+    written = [log.stat().st_mtime_ns for log in logs]
+    again = accuracy.measured(bench, "gray", data, [3, 4])
+    assert again == result | {"date": again["date"]}
+    assert [log.stat().st_mtime_ns for log in logs] == written
+
+
+def test_a_seed_is_trained_anew_for_another_recipe(bench: Bench, tmp_path: Path):
+    data = tmp_path / "data"
+    draw_glyphs.write_data(data, 5, {"train": 60})
+    run = accuracy.trained(bench, "gray", data, 0)
+    before = json.loads((run / "run.json").read_text())
+    (accuracy.RECIPES / "gray.json").write_text(json.dumps(RECIPE | {"epochs": 1}))
+    accuracy.trained(bench, "gray", data, 0)
+    after = json.loads((run / "run.json").read_text())
+    assert before["hyperparameters"]["epochs"] == 2
+    assert after["hyperparameters"]["epochs"] == 1
+
+
+def test_a_training_that_fails_says_where_its_log_is(bench: Bench, tmp_path: Path):
+    (accuracy.RECIPES / "gray.json").write_text(json.dumps({"epochs": 0}))
+    data = tmp_path / "data"
+    draw_glyphs.write_data(data, 5, {"train": 60})
+    with pytest.raises(accuracy.Refused, match=r"seed 0 ended with 1; its log is .*/log"):
+        accuracy.trained(bench, "gray", data, 0)

@@ -1,0 +1,72 @@
+"""The table of trained seeds and its verdicts; what training gives is not tested here."""
+
+import json
+
+import pytest
+from bench.accuracy import GOALS, NAMES, RECIPES, RESULTS, Refused, measured, page, table
+from bench.setup import Bench
+
+GOOD = {"accuracy": 0.86, "macro_recall": 0.81, "worst_recall": 0.5, "calibration_error": 0.01}
+
+
+def result(mean=GOOD, minutes=(9.0, 10.0), **more):
+    return {
+        "date": "2026-01-02",
+        **{"cpus": 2, "rows": 2336, "seeds": [0, 1]},
+        **{"minutes": list(minutes), "models": [GOOD, GOOD]},
+        "mean": {n: {"value": v, "low": v - 0.01, "high": v + 0.01} for n, v in mean.items()},
+        **more,
+    }
+
+
+def verdicts(**given) -> dict[str, str]:
+    return dict(zip(NAMES, table("gray", result(**given))[-1][1:], strict=True))
+
+
+def test_what_reaches_every_goal_is_said_to():
+    assert set(verdicts().values()) == {"reached"}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("accuracy", 0.8349),
+        ("macro_recall", 0.7849),
+        ("worst_recall", 0.4499),
+        ("calibration_error", 0.0301),
+    ],
+)
+def test_a_mean_beyond_its_goal_is_not_reached(name, value):
+    found = verdicts(mean=GOOD | {name: value})
+    assert found.pop(name) == "NOT reached"
+    assert set(found.values()) == {"reached"}
+
+
+def test_the_slowest_seed_counts():
+    assert verdicts(minutes=(9.0, 15.1))["minutes"] == "NOT reached"
+
+
+def test_each_seed_has_a_line_and_the_mean_its_interval():
+    _, first, second, mean, *_ = table("gray", result())
+    assert first == ("seed 0", "0.860", "0.810", "0.500", "0.010", "9.0")
+    assert second[0] == "seed 1"
+    assert mean[1] == "0.860 (0.850 to 0.870)"
+
+
+def test_data_without_a_test_part_is_refused(tmp_path):
+    (tmp_path / "train").mkdir()
+    (tmp_path / "train/train.csv").write_text("ethnicity,pixels\n")
+    with pytest.raises(Refused, match=r"test has no CSV; DATA= must hold train/ and test/"):
+        measured(Bench(tmp_path, 1), "gray", tmp_path, [0])
+
+
+def test_every_recipe_has_goals_for_every_figure():
+    assert {path.stem for path in RECIPES.glob("*.json")} == set(GOALS)
+    assert all(set(goals) == set(NAMES) for goals in GOALS.values())
+
+
+def test_the_page_is_that_of_the_kept_results():
+    results = json.loads(RESULTS.read_text())
+    assert RESULTS.with_suffix(".md").read_text() == page(results)
+    for recipe, kept in results.items():
+        assert kept["recipe"] == json.loads((RECIPES / f"{recipe}.json").read_text())
