@@ -15,7 +15,7 @@ BACKLOG = 2048
 LEAVE_S = 25  # a worker drains for 20 s at most; SageMaker kills after 30
 ABSENT = 2**31 - 1  # connections of a worker that takes none
 CANNOT_LOAD = 3  # exit code of a worker that has no model
-QUICK_S = 10.0  # a worker that lives shorter than this …
+QUICK_S = 10.0  # a worker that fails sooner than this …
 QUICK_LIMIT = 5  # … this many times in a row is not worth another
 log = logging.getLogger("serve")
 
@@ -88,7 +88,7 @@ class Supervisor:
             return
         level = logging.ERROR if code else logging.INFO  # 0: somebody told it to leave
         log.log(level, "worker %d ended with code %d after %.1f s", pid, code, lived)
-        self.quick_deaths = self.quick_deaths + 1 if lived < QUICK_S else 0
+        self.quick_deaths = self.quick_deaths + 1 if code and lived < QUICK_S else 0
         if code == CANNOT_LOAD or self.quick_deaths >= QUICK_LIMIT:
             self.exit_code = 1
             self._stop()

@@ -33,6 +33,7 @@ from bench.servers import MODEL_CODE, Server
 
 CLIENTS = 64
 GROWTH = 1.10  # of memory from the second quarter of the time to its last, at most
+REPLACED_S = 30.0  # a worker may drain for 20
 ROLLING = 0.25  # of the time, at its end, workers are told to leave one after the other
 
 
@@ -43,6 +44,7 @@ class Report:
     outcome: Outcome
     memory_mb: list[float] = field(default_factory=list)  # each second, before workers are told
     replaced: int = 0
+    missing: int = 0  # the process id of a worker that was not replaced
     exit_status: int | None = None
 
     @property
@@ -58,6 +60,8 @@ class Report:
             found.append(f"memory grew by {self.growth - 1:.0%}, at most {GROWTH - 1:.0%} may be")
         if self.replaced == 0:
             found.append("no worker was told to leave")
+        if self.missing:
+            found.append(f"no other worker came for {self.missing} within {REPLACED_S:.0f} s")
         if self.exit_status != 0:
             found.append(f"serve left with {self.exit_status}")
         return found
@@ -142,21 +146,28 @@ def _watch(
         time.sleep(1)
     while time.monotonic() - begun < seconds:
         for pid in server.workers():
-            _replace(server, pid)
+            if not _replace(server, pid):
+                report.missing = pid
+                break
             report.replaced += 1
             say(f"{time.monotonic() - begun:4.0f} s  worker {pid} was replaced")
+        if report.missing:
+            break
     lasting.leaving = True
     time.sleep(0.2)  # who is connecting is connected by now
     server.process.send_signal(signal.SIGTERM)
 
 
-def _replace(server: Server, pid: int) -> None:
-    """Tell a worker to leave, and wait until another has taken its place."""
-    number = len(server.workers())
+def _replace(server: Server, pid: int) -> bool:
+    """Tell a worker to leave, and say whether another took its place in time."""
+    number, deadline = len(server.workers()), time.monotonic() + REPLACED_S
     os.kill(pid, signal.SIGTERM)
     while pid in (now := server.workers()) or len(now) < number:
+        if time.monotonic() > deadline or server.process.poll() is not None:
+            return False
         time.sleep(0.05)
     time.sleep(2)  # for the new one to load the model
+    return True
 
 
 def told(report: Report) -> str:

@@ -129,6 +129,7 @@ def test_the_soak_asks_good_and_bad_requests_of_every_status():
         ({}, None),
         ({"memory_mb": [100.0] * 8 + [130.0] * 4}, "memory grew by 30%"),
         ({"replaced": 0}, "no worker was told to leave"),
+        ({"missing": 77}, "no other worker came for 77 within 30 s"),
         ({"exit_status": 1}, "serve left with 1"),
         ({"outcome": Outcome(failures=["csv row: answered 500"])}, "answered 500"),
     ],
