@@ -5,14 +5,16 @@ from pathlib import Path
 
 import pytest
 from bench.soak import ours, soak, told
+from containers import ProcessImages
 
 MINUTES = float(os.environ.get("SOAK_MINUTES", "0.5"))
 
 
 @pytest.mark.hard
 @pytest.mark.timeout(MINUTES * 60 + 300)
-def test_no_request_fails_and_memory_is_flat(serve_python: Path, trained_on_glyphs: Path):
-    server = ours(str(serve_python), trained_on_glyphs)
+def test_no_request_fails_and_memory_is_flat(processes: ProcessImages, trained_on_glyphs: Path):
+    python = processes.image("serve").environment / "bin/python"
+    server = ours(str(python), trained_on_glyphs)
     server.start()
     report = soak(server, MINUTES * 60)
     print(told(report))
