@@ -23,6 +23,7 @@ from .message import Reply, Request, Response, refusal
 from .predictor import Predictor
 from .wire import (
     AnswerWriter,
+    Limits,
     NotAcceptableError,
     UnsupportedTypeError,
     answer_type,
@@ -30,7 +31,10 @@ from .wire import (
     read_request,
 )
 
-INLINE_BYTES = 64 * 1024  # of a body; a larger one is worked off beside the event loop
+# A request beyond any of these is worked off beside the event loop, lest /ping has to wait.
+INLINE_BYTES = 64 * 1024  # of a body
+INLINE_PIXELS = 500_000  # of its images: 10 ms as PNG, and a file of 20 KB can hold 24 million
+INLINE_S = 0.002  # of prediction; times a worker's connections, it is less than /ping's 2 s
 TOGETHER = 8  # rows of different requests in one run; more gain nothing and wait longer
 STATUS: dict[type[BadInputError], int] = {
     MalformedError: 400,
@@ -43,6 +47,11 @@ STATUS: dict[type[BadInputError], int] = {
 METHODS = {"/ping": ("GET", "HEAD"), "/invocations": ("POST",)}
 PONG = Response(200, JSON, b"{}")
 log = logging.getLogger("serve")
+
+
+def inline_limits(row_s: float) -> Limits:
+    """What a request may hold for the event loop, where predicting a row takes `row_s`."""
+    return Limits(int(INLINE_S / row_s), INLINE_PIXELS)
 
 
 @dataclass(slots=True)
@@ -64,8 +73,8 @@ class App:
     others to come: a batch is what has arrived while the one before it was worked off.
     """
 
-    def __init__(self, predictor: Predictor, journal: Journal) -> None:
-        self.predictor, self.journal = predictor, journal
+    def __init__(self, predictor: Predictor, journal: Journal, inline: Limits) -> None:
+        self.predictor, self.journal, self.inline = predictor, journal, inline
         self.write = AnswerWriter(predictor.labels, predictor.card)
         self.large = ThreadPoolExecutor(1)  # large requests one by one; small ones get through
         self.batch: list[tuple[Invocation, np.ndarray]] = []
@@ -85,33 +94,37 @@ class App:
             self._invoke(Invocation(request, reply, time.perf_counter(), content_type))
 
     def _invoke(self, invocation: Invocation) -> None:
-        if len(invocation.request.body) > INLINE_BYTES:
-            loop = asyncio.get_running_loop()
-            work = loop.run_in_executor(self.large, self._work, invocation)
-            work.add_done_callback(lambda done: self._answer(invocation, done.result()))
+        if not self.inline.rows or len(invocation.request.body) > INLINE_BYTES:
+            self._set_aside(invocation)
             return
         try:
-            images = self._decode(invocation)
+            images = self._decode(invocation, self.inline)
+        except TooLargeError:  # for here; what nobody takes is told in the thread
+            self._set_aside(invocation)
         except Exception as error:
             self._answer(invocation, error)
-            return
-        self.batch.append((invocation, images))
-        if len(self.batch) == 1:
-            asyncio.get_running_loop().call_soon(self._run_batch)
+        else:
+            self.batch.append((invocation, images))
+            if len(self.batch) == 1:
+                asyncio.get_running_loop().call_soon(self._run_batch)
 
-    def _decode(self, invocation: Invocation) -> np.ndarray:
+    def _set_aside(self, invocation: Invocation) -> None:
+        work = asyncio.get_running_loop().run_in_executor(self.large, self._work, invocation)
+        work.add_done_callback(lambda done: self._answer(invocation, done.result()))
+
+    def _decode(self, invocation: Invocation, limits: Limits) -> np.ndarray:
         """The request's images; raise BadInputError for a bad one."""
         request = invocation.request
         accept = request.headers.get(b"accept", b"")
         invocation.kind = answer_type(accept, invocation.content_type)
-        images = read_request(request.body, invocation.content_type, self.predictor.spec)
+        images = read_request(request.body, invocation.content_type, self.predictor.spec, limits)
         invocation.rows = len(images)
         return images
 
     def _work(self, invocation: Invocation) -> bytes | Exception:
         """All of a large request, in a thread: the answer's text, or why there is none."""
         try:
-            probabilities = self.predictor.predict(self._decode(invocation))
+            probabilities = self.predictor.predict(self._decode(invocation, Limits()))
             return self.write(probabilities, invocation.kind)
         except Exception as error:
             return error

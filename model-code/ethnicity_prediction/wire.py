@@ -5,18 +5,27 @@ import binascii
 import functools
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from .data import PIXELS, SIDE, parse_row
 from .errors import BadInputError, MalformedError, OutOfRangeError, TooLargeError
-from .images import Decoder, InputSpec, decode, fit_pixels
+from .images import MAX_PIXELS, Decoder, InputSpec, fit_pixels
 from .labels import Labels
 from .media import ANSWERS, CSV, JPEG, JSON, PNG
 
 MAX_BODY_BYTES = 6 * 1024 * 1024  # SageMaker's limit for one invocation
 MAX_ROWS = 1000
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What the images of one request may come to; checked before any is decoded."""
+
+    rows: int = MAX_ROWS
+    pixels: int = MAX_PIXELS
 
 
 class UnsupportedTypeError(BadInputError):
@@ -45,28 +54,30 @@ def answer_type(accept: bytes, content_type: str) -> str:
     raise NotAcceptableError(f"answers are {CSV} or {JSON}, not {accept[:80].decode('latin-1')}")
 
 
-def read_request(body: bytes, content_type: str, spec: InputSpec) -> np.ndarray:
+def read_request(
+    body: bytes, content_type: str, spec: InputSpec, limits: Limits = Limits()
+) -> np.ndarray:
     """Images uint8 [N, size, size, channels] of a request body."""
     if content_type in (JPEG, PNG):
-        return decode(body, spec)[None]
+        return Decoder(spec, limits.pixels)(body)[None]
     if content_type == CSV:
-        return _read_csv(body, spec)
+        return _read_csv(body, spec, limits)
     if content_type == JSON:
-        return _read_json(body, spec)
+        return _read_json(body, spec, limits)
     raise UnsupportedTypeError(
         f"content type {content_type[:80] or '(none)'} is not read; send {CSV}, {JSON}, {JPEG} "
         f"or {PNG}"
     )
 
 
-def _read_csv(body: bytes, spec: InputSpec) -> np.ndarray:
+def _read_csv(body: bytes, spec: InputSpec, limits: Limits) -> np.ndarray:
     lines = [line for line in body.splitlines() if line.strip()]
-    _check_rows(len(lines))
+    _check_rows(len(lines), limits.rows)
     rows = [_numbered(number, parse_row, line) for number, line in enumerate(lines, start=1)]
     return fit_pixels(np.concatenate(rows).reshape(-1, SIDE, SIDE), spec)
 
 
-def _read_json(body: bytes, spec: InputSpec) -> np.ndarray:
+def _read_json(body: bytes, spec: InputSpec, limits: Limits) -> np.ndarray:
     try:
         data = json.loads(body)
     except (ValueError, RecursionError) as error:
@@ -74,8 +85,8 @@ def _read_json(body: bytes, spec: InputSpec) -> np.ndarray:
     instances = data.get("instances") if isinstance(data, dict) else None
     if not isinstance(instances, list):
         raise MalformedError('the body must be {"instances": [{"image": …} or {"pixels": […]}, …]}')
-    _check_rows(len(instances))
-    decoder = Decoder(spec)
+    _check_rows(len(instances), limits.rows)
+    decoder = Decoder(spec, limits.pixels)
     images = [
         _numbered(number, _read_instance, instance, decoder)
         for number, instance in enumerate(instances, start=1)
@@ -90,11 +101,11 @@ def _numbered(number: int, read: Any, *what: Any) -> np.ndarray:
         raise type(error)(f"row {number}: {error}") from error
 
 
-def _check_rows(rows: int) -> None:
+def _check_rows(rows: int, most: int) -> None:
     if rows == 0:
         raise MalformedError("the body has no rows")
-    if rows > MAX_ROWS:
-        raise TooLargeError(f"{rows} rows; at most {MAX_ROWS} in one request")
+    if rows > most:
+        raise TooLargeError(f"{rows} rows; at most {most} in one request")
 
 
 def _read_instance(instance: Any, decoder: Decoder) -> np.ndarray:

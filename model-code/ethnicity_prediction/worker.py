@@ -9,16 +9,15 @@ import socket
 import time
 from pathlib import Path
 
-import numpy as np
 import uvloop
 
-from .app import App
+from .app import App, inline_limits
 from .connection import Connection, Shared
 from .export import load
 from .logs import Journal
 from .predictor import Predictor
 from .server import CANNOT_LOAD
-from .wire import MAX_BODY_BYTES
+from .wire import MAX_BODY_BYTES, Limits
 
 DRAIN_S = 20.0  # for requests under way; SageMaker kills after 30 s
 ASIDE_S = 0.003  # for another worker to take a connection
@@ -115,23 +114,23 @@ def work(
     begun = time.perf_counter()
     try:
         predictor = load(model)
-        spec = predictor.spec
-        predictor.predict(np.zeros((1, spec.size, spec.size, spec.channels), np.uint8))
+        row_s = predictor.warm_up()
     except Exception:
         log.exception("the model cannot be loaded from %s", model)
         return CANNOT_LOAD
     facts = {"model": predictor.card["name"], "version": predictor.card["version"]}
     took = round((time.perf_counter() - begun) * 1000, 1)
-    log.info({"event": "ready", **facts, "load_ms": took})
+    log.info({"event": "ready", **facts, "load_ms": took, "row_ms": round(row_s * 1000, 3)})
     gc.collect()
     gc.freeze()  # what was made so far stays: the collector need not look at it again
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(predictor, listener, lifeline, loads, slot))
+        runner.run(_serve(predictor, inline_limits(row_s), listener, lifeline, loads, slot))
     return 0
 
 
 async def _serve(
     predictor: Predictor,
+    inline: Limits,
     listener: socket.socket,
     lifeline: int,
     loads: "memoryview[int]",
@@ -142,7 +141,7 @@ async def _serve(
         loop.add_signal_handler(number, told.set)
     loop.add_reader(lifeline, lambda: os._exit(1))
     journal = Journal()
-    app = App(predictor, journal)
+    app = App(predictor, journal, inline)
     shared = Shared(app, MAX_BODY_BYTES, app.note_refusal, loads=loads, slot=slot)
     server = Server(shared, journal, listener)
     await told.wait()

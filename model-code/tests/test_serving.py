@@ -4,12 +4,13 @@ import asyncio
 import base64
 import io
 import json
+import threading
 import time
 from typing import ClassVar
 
 import numpy as np
 import pytest
-from ethnicity_prediction.app import INLINE_BYTES, App
+from ethnicity_prediction.app import INLINE_BYTES, App, inline_limits
 from ethnicity_prediction.labels import Labels
 from ethnicity_prediction.logs import Journal
 from ethnicity_prediction.message import Request
@@ -40,11 +41,11 @@ def named(headers):
     return {name.lower().encode(): value.encode() for name, value in headers.items()}
 
 
-def requests(predictor, asked, journal=None):
+def requests(predictor, asked, journal=None, row_s=0.0001):
     """Answers to requests that are there at the same time."""
 
     async def answer():
-        app = App(predictor, journal or Journal(io.StringIO()))
+        app = App(predictor, journal or Journal(io.StringIO()), inline_limits(row_s))
         loop = asyncio.get_running_loop()
         replies = [loop.create_future() for _ in asked]
         for each, reply in zip(asked, replies, strict=True):
@@ -145,6 +146,51 @@ def test_a_body_may_be_large(predictor):
     status, _, answer = invoke(predictor, body, "text/csv")
     assert status == 200
     assert answer.decode().splitlines() == [word for word, _ in ROWS] * 20
+
+
+def blank(width, height):
+    buffer = io.BytesIO()
+    Image.new("L", (width, height)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def in_json(*images):
+    instances = [{"image": base64.b64encode(each).decode()} for each in images]
+    return json.dumps({"instances": instances}).encode()
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "row_s", "on_the_loop"),
+    [
+        (CSV, "text/csv", 0.0001, True),
+        (picture("png"), "image/png", 0.0001, True),
+        (blank(640, 480), "image/png", 0.0001, True),
+        (blank(4800, 5000), "image/png", 0.0001, False),
+        (in_json(*[blank(640, 480)] * 2), "application/json", 0.0001, False),
+        (in_json(*[blank(1, 1)] * 20), "application/json", 0.0001, True),
+        (in_json(*[blank(1, 1)] * 21), "application/json", 0.0001, False),
+        (CSV, "text/csv", 0.001, False),
+        (PIXELS[0].encode(), "text/csv", 0.001, True),
+        (PIXELS[0].encode(), "text/csv", 0.01, False),
+    ],
+)
+def test_what_takes_long_is_done_beside_the_loop(predictor, body, kind, row_s, on_the_loop):
+    class Watching:
+        spec, card, labels = predictor.spec, predictor.card, predictor.labels
+        threads: ClassVar[list[threading.Thread]] = []
+
+        def predict(self, images):
+            self.threads.append(threading.current_thread())
+            return predictor.predict(images)
+
+    asked = Request("POST", "/invocations", named({"Content-Type": kind}), body)
+    [(status, _, _)] = requests(Watching(), [asked], row_s=row_s)
+    assert (status, len(body) < INLINE_BYTES) == (200, True)
+    assert [each is threading.main_thread() for each in Watching.threads] == [on_the_loop]
+
+
+def test_a_row_is_timed_at_the_start(predictor):
+    assert 0 < predictor.warm_up() < 1
 
 
 BOMB = io.BytesIO()

@@ -73,6 +73,7 @@ def kinds() -> list[Kind]:
     rows = [" ".join(map(str, image.ravel())) for image in images]
     csv, several = rows[0].encode(), "\n".join(rows).encode()
     jpeg, png = _file(images[0], "JPEG"), _file(images[1], "PNG")
+    large = _file(np.zeros((5000, 4800), np.uint8), "PNG")  # 23 KB, and tenths of a second
     mixed = [{"image": base64.b64encode(png).decode()}, {"pixels": images[2].ravel().tolist()}]
     instances = json.dumps({"instances": mixed}).encode()
     chunks = b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in (csv[:999], csv[999:]))
@@ -83,6 +84,7 @@ def kinds() -> list[Kind]:
         post("csv, 40 rows", several, "text/csv", weight=1),
         post("jpeg", jpeg, "image/jpeg", weight=15),
         post("png", png, "image/png", weight=5),
+        post("large png", large, "image/png", weight=0.1),
         post("json", instances, "application/json", weight=5),
         Kind("chunked", head + b"Transfer-Encoding: chunked\r\n\r\n" + chunks + b"0\r\n\r\n"),
         Kind(load.PING.name, load.PING.data, weight=5),

@@ -141,9 +141,20 @@ def test_junk_on_the_socket_harms_nobody(server: Server):
     assert server.call("GET", "/ping")[0] == 200
 
 
-def test_ping_is_quick_while_large_requests_run(server: Server, smoketest):
-    body = "\n".join(smoketest[i % 40]["pixels"] for i in range(600)).encode()
-    busy = [threading.Thread(target=server.invoke, args=(body, "text/csv")) for _ in range(4)]
+def blank_png(width: int, height: int) -> bytes:
+    buffer = io.BytesIO()
+    Image.new("L", (width, height)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(("kind", "clients"), [("text/csv", 2), ("image/png", 16)])
+def test_ping_is_quick_while_large_requests_run(server: Server, smoketest, kind, clients):
+    rows = "\n".join(smoketest[i % 40]["pixels"] for i in range(600)).encode()
+    body = rows if kind == "text/csv" else blank_png(4800, 5000)  # 23 KB, 24 million pixels
+    busy = [
+        threading.Thread(target=server.invoke, args=(body, kind))
+        for _ in range(clients * len(server.workers()))
+    ]
     for thread in busy:
         thread.start()
     slowest = 0.0
