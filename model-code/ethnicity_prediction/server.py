@@ -1,4 +1,4 @@
-"""One supervisor and a worker for each CPU; the model is loaded before anything is accepted."""
+"""One supervisor and its workers; the model is loaded before anything is accepted."""
 
 import logging
 import mmap
@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from . import logs
+from . import cpus, logs
 
 BACKLOG = 2048
 LEAVE_S = 25  # a worker drains for 20 s at most; SageMaker kills after 30
@@ -18,14 +18,6 @@ CANNOT_LOAD = 3  # exit code of a worker that has no model
 QUICK_S = 10.0  # a worker that fails sooner than this …
 QUICK_LIMIT = 5  # … this many times in a row is not worth another
 log = logging.getLogger("serve")
-
-
-def cpus() -> int:
-    """CPUs that this process may use."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not on macOS
-        return os.cpu_count() or 1
 
 
 @dataclass
@@ -110,9 +102,14 @@ class Supervisor:
                 continue
 
 
-def serve(model: Path, port: int) -> int:
-    """Listen on the port until told to stop; the exit code."""
+def serve(model: Path, port: int, asked: str = "") -> int:
+    """Listen on the port until told to stop; the exit code. `asked` is a number of workers."""
     logs.configure()
+    try:
+        workers = cpus.workers(asked, min(cpus.usable(), cpus.quota()))
+    except ValueError as error:
+        log.error("%s", error)  # noqa: TRY400
+        return 1
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -121,6 +118,5 @@ def serve(model: Path, port: int) -> int:
         log.error("cannot listen on port %d: %s", port, error)  # noqa: TRY400
         return 1
     listener.listen(BACKLOG)
-    workers = cpus()
     log.info({"event": "listening", "port": port, "workers": workers})
     return Supervisor(model, listener, workers).run()

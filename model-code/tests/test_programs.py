@@ -47,6 +47,13 @@ def test_serve_without_a_model_ends_and_says_so(tmp_path: Path):
     assert any("no model.json in" in line.get("traceback", "") for line in lines)
 
 
+def test_serve_refuses_a_number_of_workers_that_is_none(tmp_path: Path):
+    done = run("serve", tmp_path, SAGEMAKER_BIND_TO_PORT="0", SAGEMAKER_MODEL_SERVER_WORKERS="all")
+    assert done.returncode == 1
+    [line] = map(json.loads, done.stdout.splitlines())
+    assert line["message"].startswith("SAGEMAKER_MODEL_SERVER_WORKERS is 'all'; it must be")
+
+
 def test_a_broken_graph_ends_serve(trained: Path, tmp_path: Path):
     (tmp_path / "model").mkdir()
     card = (trained / "model/model.json").read_text()

@@ -195,10 +195,11 @@ class Server:
 
     images: Images
     root: Path
+    variables: dict[str, str] = field(default_factory=dict)
     port: int = field(default_factory=free_port)
 
     def __post_init__(self) -> None:
-        self.container = start(self.images, ["serve"], self.root, port=self.port)
+        self.container = start(self.images, ["serve"], self.root, port=self.port, **self.variables)
         self.wait_until_ready()
 
     def wait_until_ready(self, limit_s: float = 30) -> None:

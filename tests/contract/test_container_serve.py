@@ -181,6 +181,14 @@ def test_there_is_a_worker_for_each_cpu(server: Server):
     assert len(server.workers()) == len(os.sched_getaffinity(0))
 
 
+def test_there_are_as_many_workers_as_asked_for(images: Images, trained_on_glyphs: Path):
+    server = Server(images, trained_on_glyphs, {"SAGEMAKER_MODEL_SERVER_WORKERS": "3"})
+    try:
+        assert len(server.workers()) == 3
+    finally:
+        server.stop()
+
+
 def test_a_worker_that_dies_is_replaced(images: Images, trained_on_glyphs: Path):
     server = Server(images, trained_on_glyphs)
     before = server.workers()
