@@ -64,7 +64,9 @@ for target in "${targets[@]}"; do
 done
 
 if [[ -n "${digests[train]}" && -n "${digests[serve]}" ]]; then
-  echo "the images of commit $commit exist; reusing them: no test, no build, no push"
+  echo "the images of commit $commit exist; reusing them: no test, no build, no push." \
+    "Another BASE_IMAGE or TORCH_INDEX_URL takes effect with the next commit" \
+    "(git commit --allow-empty)"
 else
   test_and_push
 fi

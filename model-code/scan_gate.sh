@@ -36,8 +36,9 @@ judge() {
           echo "$1: no critical finding"
           return
         }
-        echo "$1 has $critical critical findings. Give a newer base image or newer packages; to" \
-          "see them: aws ecr describe-image-scan-findings --repository-name $repository" \
+        echo "$1 has $critical critical findings. Give a newer base image or newer packages, and" \
+          "push a commit (git commit --allow-empty): images are kept by commit. To see the" \
+          "findings: aws ecr describe-image-scan-findings --repository-name $repository" \
           "--image-id imageDigest=$1" >&2
         return 1
         ;;

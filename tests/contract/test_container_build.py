@@ -154,6 +154,7 @@ def test_the_images_of_a_known_commit_are_reused(build: Build):
     done = build.run()
     assert done.returncode == 0
     assert "reusing" in done.stdout
+    assert "takes effect with the next commit (git commit --allow-empty)" in done.stdout
     assert not [call for call in build.calls if call.startswith("docker")]
     assert build.image == first
 
@@ -226,9 +227,11 @@ def test_a_scan_that_is_bad_or_unknown_fails_the_build(build: Build, says, reaso
     assert not (build.folder / "image.json").exists()
 
 
-def test_a_reused_image_is_judged_again(build: Build):
+def test_a_reused_image_is_judged_again_and_the_cure_is_another_commit(build: Build):
     build.run()
-    assert build.run("COMPLETE\\t1\\tdone").returncode != 0
+    done = build.run("COMPLETE\\t1\\tdone", BASE_IMAGE="python:newer")
+    assert done.returncode != 0
+    assert "push a commit (git commit --allow-empty): images are kept by commit" in done.stderr
 
 
 @pytest.mark.parametrize(
