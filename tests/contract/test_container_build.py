@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 from containers import MODEL_CODE, ROOT
+from local_cloud.docker_cli import dockerfile, environments, stage
 
 REPOSITORY = "123456789012.dkr.ecr.us-east-1.amazonaws.com/ethnicity-pred-ecr-kmm"
 COMMIT = "0a1b2c3d4e5f60718293a4b5c6d7e8f901234567"
@@ -260,6 +262,28 @@ def test_a_repository_that_is_not_scanned_is_told(build: Build):
     assert done.returncode == 0
     assert "does not scan" in done.stdout
     assert not [call for call in build.calls if "scan-findings" in call]
+
+
+@pytest.mark.parametrize(
+    ("checks", "installed", "passes"),
+    [([True, True], 0, True), ([False, True], 1, True), ([False, False], 1, False)],
+)
+def test_nvidias_libraries_are_all_that_may_be_missing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, checks, installed, passes
+):
+    text = (MODEL_CODE / "Dockerfile").read_text()
+    [train] = [each for each in dockerfile.parse(text).stages if each.name == "train"]
+    [line] = [each for each in train.instructions if "pip check" in each.value]
+    added: list[list[Path]] = []
+    monkeypatch.setattr(environments, "is_complete", lambda folder: checks.pop(0))
+    monkeypatch.setattr(
+        environments, "extend", lambda folder, files, options: added.append(files) or folder
+    )
+    built = stage.Built(root=MODEL_CODE, environment=tmp_path)
+    with contextlib.nullcontext() if passes else pytest.raises(dockerfile.DockerfileError):
+        stage.run(built, line)
+    assert added == [[MODEL_CODE / "cuda-requirements.txt"]] * installed
+    assert checks == []
 
 
 def test_only_the_image_file_becomes_the_artifact():
