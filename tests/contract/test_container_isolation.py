@@ -143,6 +143,23 @@ def test_the_exit_code_is_the_programs(images: Images, folder: Path, code: int):
     assert python(images, "serve", f"raise SystemExit({code})", folder)[0] == code
 
 
+@pytest.mark.parametrize(
+    ("target", "says"),
+    [("train", "no .csv file in the channel 'train'"), ("serve", "no model.json")],
+)
+def test_an_image_that_is_told_nothing_runs_its_own_program(
+    images: Images, folder: Path, target: str, says: str
+):
+    port = free_port() if target == "serve" else None
+    program = Program([], folder, {}, folder / "log", port=port, isolated=True)
+    container = images.engine.start(images.image(target), program)
+    try:
+        assert container.wait(60) == 1
+    finally:
+        container.kill()
+    assert says in (folder / "log").read_text()
+
+
 def test_a_program_that_the_image_lacks_is_told_in_the_runtimes_words(images: Images, folder: Path):
     with pytest.raises(ExecError, match='exec: "fly": executable file not found'):
         start(images, ["fly"], folder, target="serve")
