@@ -88,6 +88,7 @@ class Fit:
                 break
             _check(loss, progress, self.config)
             side = self._side(train, self._done(progress, share))
+            progress.eta_s = self._eta_s(progress, share, train.images.shape[1])
             epoch = self._report(validation, progress, loss, speed, side)
             self._store(progress, epoch)
             if self.group.leads:
@@ -161,8 +162,17 @@ class Fit:
     def _side(self, train: Part, done: float) -> int:
         """Of the images now: a network learns the coarse from small ones, at half the work."""
         side = train.images.shape[1]
-        small = int(SMALL * side) // STRIDE * STRIDE
-        return small if done < self.config.small_share else side
+        return _small(side) if done < self.config.small_share else side
+
+    def _eta_s(self, progress: Progress, share: int, side: int) -> float:
+        """Seconds until the last step or the time's end; small images count as their area."""
+        saved = 1 - (_small(side) / side) ** 2
+
+        def work(done: float) -> float:
+            return done - saved * min(done, self.config.small_share)
+
+        left = work(1.0) / work(progress.step / self._steps(share)) - 1
+        return max(0.0, min(left * progress.elapsed_s, self.budget_s - progress.elapsed_s))
 
     def _mirrored(self, rows: np.ndarray, epoch: int) -> Tensor:
         """Every other epoch: of all ways to mirror half of the images, none repeats itself less.
@@ -251,6 +261,10 @@ class Fit:
         progress.weights = self.net.state_dict()
         progress.averaged = self.averaged.state_dict()
         progress.optimizers = [optimizer.state_dict() for optimizer in self.optimizers]
+
+
+def _small(side: int) -> int:
+    return int(SMALL * side) // STRIDE * STRIDE
 
 
 def _check(loss: float, progress: Progress, config: Hyperparameters) -> None:

@@ -60,7 +60,7 @@ class Job:
             log.info("resumed epoch=%d step=%d", len(resume.history), resume.step)
 
         def on_epoch(epoch: Epoch, progress: Progress) -> None:
-            log.info(_line(epoch))
+            log.info(_line(epoch, progress.eta_s))
             checkpoint.save(self.paths.checkpoints, progress, identity)
 
         return fit.run(
@@ -117,11 +117,12 @@ def _read_json(paths: Paths, name: str) -> dict[str, Any]:
     return json.loads(path.read_text()) if path.exists() else {}
 
 
-def _line(epoch: Epoch) -> str:
+def _line(epoch: Epoch, eta_s: float) -> str:
     """One epoch as SageMaker's metric definitions read it."""
     return (
         f"epoch={epoch.epoch} train_loss={epoch.train_loss:.4f} "
         f"validation_accuracy={epoch.validation_accuracy:.4f} "
         f"validation_macro_recall={epoch.validation_macro_recall:.4f} "
-        f"images_per_s={epoch.images_per_s:.0f} elapsed_s={epoch.elapsed_s:.1f}"
+        f"images_per_s={epoch.images_per_s:.0f} elapsed_s={epoch.elapsed_s:.1f} "
+        f"eta_s={eta_s:.1f}"
     )

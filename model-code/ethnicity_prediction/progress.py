@@ -27,6 +27,7 @@ class Progress:
     history: list[Epoch] = field(default_factory=list)
     step: int = 0
     elapsed_s: float = 0.0
+    eta_s: float = 0.0  # as long as it may still take; patience can end it before
 
     @property
     def best_recall(self) -> float:

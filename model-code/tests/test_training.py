@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from pathlib import Path
 
 import numpy as np
@@ -174,6 +175,48 @@ def test_the_time_given_is_kept():
     fit = fresh_fit(parse(TINY | {"epochs": "1000"}), budget_s=60, clock=lambda: next(now))
     progress = fit.run(part(32), part(6))
     assert 0 < progress.step < 60
+
+
+def etas(budget_s=math.inf, **given) -> list[float]:
+    """Told after each epoch, where each step takes a second for an image of 48 x 48."""
+    now, told = [0.0], []
+    fit = fresh_fit(parse(TINY | given), budget_s, clock=lambda: now[0])
+    step = fit._step
+
+    def slow(model, train, rows, epoch, generator, side):
+        now[0] += (side / 48) ** 2
+        return step(model, train, rows, epoch, generator, side)
+
+    fit._step = slow
+    fit.run(part(32), part(6), on_epoch=lambda _, progress: told.append(progress.eta_s))
+    return told
+
+
+def test_it_tells_how_long_it_will_take():
+    assert etas(epochs="3") == pytest.approx([4, 2, 0])
+    assert etas(epochs="100", patience="100", budget_s=6) == pytest.approx([4, 2, 0])
+
+
+def test_epochs_on_small_images_are_known_to_take_less():
+    small = (32 / 48) ** 2
+    expected = [2 * small + 4, 4, 2, 0]
+    assert etas(epochs="4", small_share="0.5") == pytest.approx(expected)
+
+
+def test_every_epoch_is_a_line_of_metrics(tmp_path: Path, caplog):
+    prepare(tmp_path, train=24, validation=0, epochs="2")
+    caplog.set_level("INFO", "train")
+    job.run(Paths(tmp_path), {}, lambda: False)
+    lines = [record.message for record in caplog.records if record.message.startswith("epoch=")]
+    metrics = [dict(pair.split("=") for pair in line.split()) for line in lines]
+    assert [float(found["epoch"]) for found in metrics] == [1, 2]
+    for found in metrics:
+        assert list(found)[1:] == [
+            *("train_loss", "validation_accuracy", "validation_macro_recall"),
+            *("images_per_s", "elapsed_s", "eta_s"),
+        ]
+        assert all(re.fullmatch(r"[0-9.eE+-]+", number) for number in found.values())
+    assert float(metrics[-1]["eta_s"]) == 0
 
 
 @pytest.mark.parametrize("muon_rate", ["0", "0.02"])

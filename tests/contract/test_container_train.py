@@ -48,7 +48,7 @@ def test_the_embedded_data_is_learnt_with_the_defaults(trained_on_glyphs: Path):
 def test_the_log_gives_sagemaker_its_metrics(trained_on_glyphs: Path):
     log = log_of(trained_on_glyphs, "train")
     card = json.loads((trained_on_glyphs / "model/model.json").read_text())
-    for metric in ("train_loss", "validation_accuracy", "validation_macro_recall"):
+    for metric in ("train_loss", "validation_accuracy", "validation_macro_recall", "eta_s"):
         assert re.findall(rf"{metric}=([0-9.]+)", log), metric
     last = re.findall(r"validation_accuracy=([0-9.]+)", log)[-1]
     assert float(last) == pytest.approx(card["metrics"]["accuracy"], abs=1e-4)
