@@ -110,6 +110,7 @@ def _measure(answers: Answers) -> dict[str, Any]:
 
 
 def _training(given: Hyperparameters, progress: Progress, point: OperatingPoint) -> dict[str, Any]:
+    best = progress.best_epoch
     return {
         "hyperparameters": given.as_json(),
         "framework": f"torch {torch.__version__}",
@@ -117,6 +118,7 @@ def _training(given: Hyperparameters, progress: Progress, point: OperatingPoint)
         "steps": progress.step,
         "operating_point": asdict(point),
         "epochs": [asdict(epoch) for epoch in progress.history],
+        "best_epoch": best.epoch if best else None,
     }
 
 

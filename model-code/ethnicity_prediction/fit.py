@@ -78,17 +78,17 @@ class Fit:
         progress = resume or self._fresh()
         self._load(progress)
         self.started = self.clock() - progress.elapsed_s
+        self.whole = train.images.shape[1]
         self.sides = np.random.default_rng(self.config.seed).integers(0, 2, len(train.codes))
         model = self.group.wrap(self.net)
         share = self._share(len(train.codes))
         while not self._ended(progress, share):
-            loss, speed, stopped = self._epoch(model, train, share, progress, should_stop)
+            loss, speed, side, stopped = self._epoch(model, train, share, progress, should_stop)
             progress.elapsed_s = self.clock() - self.started
             if loss is None:  # not one step since the last report
                 break
             _check(loss, progress, self.config)
-            side = self._side(train, self._done(progress, share))
-            progress.eta_s = self._eta_s(progress, share, train.images.shape[1])
+            progress.eta_s = self._eta_s(progress, share)
             epoch = self._report(validation, progress, loss, speed, side)
             self._store(progress, epoch)
             if self.group.leads:
@@ -120,7 +120,8 @@ class Fit:
     def _ended(self, progress: Progress, share: int) -> bool:
         saturated = progress.best_recall >= SATURATED
         patience = SATURATED_PATIENCE if saturated else self.config.patience
-        ended = progress.epochs_since_best >= patience
+        whole = bool(progress.history) and progress.history[-1].side == self.whole
+        ended = whole and progress.epochs_since_best >= patience
         return self.group.any(ended, self.device) or self._done(progress, share) >= 1.0
 
     def _epoch(
@@ -130,9 +131,10 @@ class Fit:
         share: int,
         progress: Progress,
         should_stop: Callable[[], bool],
-    ) -> tuple[float | None, float, bool]:
-        """(mean loss, images a second, whether asked to stop); ends where the time does."""
+    ) -> tuple[float | None, float, int, bool]:
+        """(mean loss, images a second, their side, whether to stop); ends where the time does."""
         begun, losses, stopped, epoch = self.clock(), [], False, len(progress.history)
+        side = self.whole
         seed = self.config.seed * 1_000_003 + epoch
         torch.manual_seed(seed)  # dropout's; by epoch, so that a restarted job draws the same
         generator = torch.Generator().manual_seed(seed * 31 + self.group.rank)
@@ -144,14 +146,14 @@ class Fit:
                 break
             set_rates(self.optimizers, done, progress.step + 1, self._steps(share))
             self.threads.before()
-            side = self._side(train, done)
+            side = self._side(done)
             losses.append(self._step(model, train, rows, epoch, generator, side))
             self.threads.after()
             progress.step += 1
             self._average(progress.step)
         loss = float(torch.stack(losses).mean()) if losses else None
         images = share * self.group.size * len(losses) / self._batches_in(share)
-        return loss, images / max(1e-9, self.clock() - begun), stopped
+        return loss, images / max(1e-9, self.clock() - begun), side, stopped
 
     def _batches(self, rows: int, share: int, seed: int) -> list[np.ndarray]:
         """Row numbers of each step: all rows once, dealt out to the hosts."""
@@ -159,14 +161,13 @@ class Fit:
         mine = self.group.dealt(order)[:share]
         return np.array_split(mine, self._batches_in(share))
 
-    def _side(self, train: Part, done: float) -> int:
+    def _side(self, done: float) -> int:
         """Of the images now: a network learns the coarse from small ones, at half the work."""
-        side = train.images.shape[1]
-        return _small(side) if done < self.config.small_share else side
+        return _small(self.whole) if done < self.config.small_share else self.whole
 
-    def _eta_s(self, progress: Progress, share: int, side: int) -> float:
+    def _eta_s(self, progress: Progress, share: int) -> float:
         """Seconds until the last step or the time's end; small images count as their area."""
-        saved = 1 - (_small(side) / side) ** 2
+        saved = 1 - (_small(self.whole) / self.whole) ** 2
 
         def work(done: float) -> float:
             return done - saved * min(done, self.config.small_share)
@@ -227,7 +228,7 @@ class Fit:
             recall = macro_recall(validation.codes, predicted)
         number = len(progress.history) + 1
         recall = self.group.agree(recall, self.device)
-        return Epoch(number, loss, accuracy, recall, speed, progress.elapsed_s)
+        return Epoch(number, loss, accuracy, recall, speed, progress.elapsed_s, side)
 
     @torch.no_grad()
     def predict(self, images: np.ndarray, side: int) -> np.ndarray:
@@ -255,9 +256,9 @@ class Fit:
             optimizer.load_state_dict(state)
 
     def _store(self, progress: Progress, epoch: Epoch) -> None:
-        if epoch.validation_macro_recall > progress.best_recall:
-            progress.best = detached(self.averaged.state_dict())
         progress.history.append(epoch)
+        if progress.best_epoch is epoch:
+            progress.best = detached(self.averaged.state_dict())
         progress.weights = self.net.state_dict()
         progress.averaged = self.averaged.state_dict()
         progress.optimizers = [optimizer.state_dict() for optimizer in self.optimizers]

@@ -14,6 +14,7 @@ class Epoch:
     validation_macro_recall: float
     images_per_s: float
     elapsed_s: float
+    side: int  # of the images that it learnt from last and was measured on
 
 
 @dataclass
@@ -30,13 +31,18 @@ class Progress:
     eta_s: float = 0.0  # as long as it may still take; patience can end it before
 
     @property
+    def best_epoch(self) -> Epoch | None:
+        """Of those on images as large as the last one's: others are another measure."""
+        rivals = (epoch for epoch in self.history if epoch.side == self.history[-1].side)
+        return max(rivals, key=lambda epoch: epoch.validation_macro_recall, default=None)
+
+    @property
     def best_recall(self) -> float:
-        return max((e.validation_macro_recall for e in self.history), default=-1.0)
+        return self.best_epoch.validation_macro_recall if self.best_epoch else -1.0
 
     @property
     def epochs_since_best(self) -> int:
-        recalls = [e.validation_macro_recall for e in self.history]
-        return len(recalls) - 1 - recalls.index(max(recalls)) if recalls else 0
+        return self.history[-1].epoch - self.best_epoch.epoch if self.best_epoch else 0
 
 
 def detached(state: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -43,14 +43,22 @@ def confusion_table(
     )
 
 
-def line_chart(title: str, lines: Mapping[str, Sequence[float]], best: int) -> str:
-    """Draw lines over the epochs 1 to N; a dot marks the epoch that was kept."""
+def line_chart(
+    title: str, lines: Mapping[str, Sequence[float]], best: int, break_after: int = 0
+) -> str:
+    """Draw lines over the epochs 1 to N; a dot marks the epoch that was kept.
+
+    What comes after epoch `break_after` is not to be compared with what is before.
+    """
     values = [value for line in lines.values() for value in line if math.isfinite(value)]
     low, high, step = _scale(min(values, default=0.0), max(values, default=1.0))
     last = max(map(len, lines.values()))
     axes = Axes((1, max(2, last)), (low, high), PANEL - LEFT_OF_PANEL - 14, SIDE)
     ticks = [low + i * step for i in range(round((high - low) / step) + 1)]
     drawn = axes.across(ticks) + axes.below(sorted({1, (last + 1) // 2, last}))
+    if break_after:
+        x, y = axes.at(break_after + 0.5, high)
+        drawn += f'<path class="limit" d="M{x:.1f} {y:.1f}v{SIDE}"/>'
     for number, (name, line) in enumerate(lines.items()):
         points = [axes.at(x, y) for x, y in enumerate(line, start=1) if math.isfinite(y)]
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)

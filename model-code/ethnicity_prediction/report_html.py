@@ -92,24 +92,33 @@ def _tiles(report: Mapping[str, Any]) -> str:
 
 def _curves(report: Mapping[str, Any]) -> str:
     epochs = report["training"]["epochs"]
-    recalls = [epoch["validation_macro_recall"] for epoch in epochs]
-    best = recalls.index(max(recalls)) + 1
+    best, small = report["training"]["best_epoch"], _epochs_on_small_images(epochs)
     charts = (
         ("Loss", {"training loss": [epoch["train_loss"] for epoch in epochs]}),
         (
             "Held-out rows",
             {
-                "macro recall": recalls,
+                "macro recall": [epoch["validation_macro_recall"] for epoch in epochs],
                 "accuracy": [epoch["validation_accuracy"] for epoch in epochs],
             },
         ),
     )
     figures = "".join(
-        f"<figure><figcaption>{_keys(lines)}</figcaption>{line_chart(title, lines, best)}</figure>"
+        f"<figure><figcaption>{_keys(lines)}</figcaption>"
+        f"{line_chart(title, lines, best, small)}</figure>"
         for title, lines in charts
     )
     told = f"Kept: epoch {best} of {len(epochs)}, the best macro recall (dots)."
+    if small:
+        told += (
+            f" Epochs 1 to {small}, left of the dashed line, learnt from images of side "
+            f"{epochs[0]['side']} and were measured on them, the others on {epochs[-1]['side']}."
+        )
     return f'<h2>Learning</h2><div class=panels>{figures}</div><p class="faint">{told}</p>'
+
+
+def _epochs_on_small_images(epochs: Sequence[Mapping[str, Any]]) -> int:
+    return sum(epoch["side"] < epochs[-1]["side"] for epoch in epochs)
 
 
 def _keys(lines: Iterable[str]) -> str:

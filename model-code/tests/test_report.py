@@ -21,6 +21,7 @@ EPOCH = {
     "validation_macro_recall": 0.4,
     "images_per_s": 10.0,
     "elapsed_s": 1.0,
+    "side": 48,
 }
 CARD = {
     "name": "ethnicity-prediction",
@@ -36,6 +37,7 @@ CARD = {
         "steps": 99,
         "operating_point": {"tau": 0.3, "temperature": 1.2},
         "epochs": [EPOCH, EPOCH | {"epoch": 2, "train_loss": 0.5, "validation_macro_recall": 0.6}],
+        "best_epoch": 2,
     },
 }
 FACTS = {"hosts": 2, "device": "cpu", "peak_memory_mb": 321, "versions": {"torch": "2.13.0"}}
@@ -152,6 +154,18 @@ def test_the_page_tells_the_report_s_figures():
     ):
         assert figure in page.text, figure
     assert [tag for tag, _ in page.tags].count("svg") == 6  # two curves, three recalls, calibration
+
+
+def test_the_page_tells_where_images_were_small():
+    epochs = [EPOCH | {"side": 32, "validation_macro_recall": 0.9}, EPOCH | {"epoch": 2}]
+    training = CARD["training"] | {"epochs": epochs}
+    small = Page(report_html(make_report(CARD | {"training": training}, answers(), FACTS)))
+    assert "Kept: epoch 2 of 2" in small.text
+    assert "Epochs 1 to 1, left of the dashed line, learnt from images of side 32" in small.text
+    whole = Page(report_html(make_report(CARD, answers(), FACTS)))
+    assert "dashed line, learnt" not in whole.text
+    breaks = [[a.get("class") for _, a in page.tags].count("limit") for page in (small, whole)]
+    assert breaks[0] == breaks[1] + 2
 
 
 def test_the_page_needs_nothing_but_itself_and_runs_nothing():

@@ -21,6 +21,7 @@ from ethnicity_prediction.fit import Fit, Part  # noqa: E402
 from ethnicity_prediction.images import InputSpec  # noqa: E402
 from ethnicity_prediction.model import Classifier, Network  # noqa: E402
 from ethnicity_prediction.paths import Paths  # noqa: E402
+from ethnicity_prediction.progress import detached  # noqa: E402
 from ethnicity_prediction.threads import PERIOD, ThreadTrial  # noqa: E402
 
 CONFIG = parse(TINY)
@@ -314,17 +315,60 @@ def test_an_image_is_mirrored_every_other_epoch():
     assert 5 < first.sum() < 35
 
 
-def test_epochs_on_small_images_are_measured_on_small_images(monkeypatch):
-    sides = []
-    fit = fresh_fit(parse(TINY | {"epochs": "4", "small_share": "0.7"}))
-    monkeypatch.setattr(fit, "predict", lambda images, side: sides.append(side) or np.zeros(6, int))
-    fit.run(part(40), part(6))
-    assert sides == [32, 32, 48, 48]
+@pytest.mark.parametrize(("share", "sides"), [(0.6, [32, 32, 48, 48]), (0.75, [32, 32, 32, 48])])
+def test_an_epoch_is_measured_on_images_as_large_as_it_learnt_from_last(monkeypatch, share, sides):
+    asked = []
+    fit = fresh_fit(parse(TINY | {"epochs": "4", "small_share": str(share)}))
+    monkeypatch.setattr(fit, "predict", lambda images, side: asked.append(side) or np.zeros(6, int))
+    progress = fit.run(part(64), part(6))
+    assert asked == [epoch.side for epoch in progress.history] == sides
+
+
+def run_with_recalls(recalls: dict[int, list[float]], should_stop=lambda: False, **given):
+    """The progress of a training whose epochs on images of a side have these macro recalls."""
+    left = {side: iter(values) for side, values in recalls.items()}
+    truth = np.repeat([0, 1], 10)
+
+    def predict(images, side):
+        right = round(20 * next(left[side]))
+        return np.where(np.arange(20) < right, truth, 1 - truth)
+
+    fit = fresh_fit(parse(TINY | {"epochs": "8", "small_share": "0.5"} | given))
+    fit.predict, kept = predict, []
+    progress = fit.run(
+        part(32),
+        Part(part(20).images, truth),
+        should_stop=should_stop,
+        on_epoch=lambda _, p: kept.append(detached(p.averaged)),
+    )
+    return progress, kept
+
+
+def test_a_good_epoch_on_small_images_is_no_rival_of_those_on_whole_ones():
+    progress, kept = run_with_recalls({32: [0.8, 1.0, 0.9, 0.8], 48: [0.5, 0.7, 0.6, 0.65]})
+    assert (progress.best_epoch.epoch, progress.best_recall) == (6, 0.7)
+    assert all(torch.equal(value, kept[5][name]) for name, value in progress.best.items())
+
+
+@pytest.mark.parametrize("recall", [0.6, 1.0])
+def test_patience_begins_with_whole_images(recall):
+    recalls = {32: [recall] * 4, 48: [0.6, 0.5, 0.5, 0.5]}
+    progress, _ = run_with_recalls(recalls, patience="2")
+    assert [epoch.side for epoch in progress.history] == [32] * 4 + [48] * 3
+
+
+def test_a_training_that_is_stopped_on_small_images_has_a_model():
+    calls = iter(range(100))
+    progress, kept = run_with_recalls({32: [0.9, 0.8, 0.7]}, lambda: next(calls) >= 5)
+    assert [epoch.side for epoch in progress.history] == [32] * 3
+    assert progress.best_epoch.epoch == 1
+    assert all(torch.equal(value, kept[0][name]) for name, value in progress.best.items())
 
 
 def test_images_are_small_for_the_first_share_of_the_training():
     fit = fresh_fit(parse(TINY | {"small_share": "0.4"}))
-    assert [fit._side(part(6), done) for done in (0.0, 0.39, 0.4, 1.0)] == [32, 32, 48, 48]
+    fit.whole = 48
+    assert [fit._side(done) for done in (0.0, 0.39, 0.4, 1.0)] == [32, 32, 48, 48]
 
 
 @pytest.mark.parametrize(("seconds_of_two", "kept"), [(0.5, 2), (0.9, 1), (3.0, 1)])
