@@ -12,6 +12,7 @@ def _between(default: float, low: float, high: float, doc: str, step: int = 1) -
     return field(default=default, metadata={"low": low, "high": high, "step": step, "doc": doc})
 
 
+LEAST_OF_A_HOST = 2  # images in a step: batch normalisation knows no spread of a single one
 AFTERWARDS = ("views", "least_recall")
 
 
@@ -19,7 +20,7 @@ AFTERWARDS = ("views", "least_recall")
 class Hyperparameters:
     epochs: int = _between(8, 1, 1000, "passes over the data, at most")
     max_minutes: float = _between(0.0, 0.0, 1440.0, "of fitting; 0: as long as it takes")
-    batch_size: int = _between(64, 2, 4096, "images in a step, over all hosts")
+    batch_size: int = _between(64, 2, 4096, "images in a step, over all hosts; 2 each at least")
     learning_rate: float = _between(6e-3, 1e-6, 1.0, "AdamW's, at the peak of the cosine")
     muon_learning_rate: float = _between(0.0, 0.0, 1.0, "Muon's, on kernels; 0: AdamW for all")
     weight_decay: float = _between(0.05, 0.0, 1.0, "on weights of two or more dimensions")
@@ -30,7 +31,9 @@ class Hyperparameters:
     label_smoothing: float = _between(0.1, 0.0, 0.5, "share spread over all labels")
     balance: float = _between(0.75, 0.0, 2.0, "tau of the logit adjustment; 0 follows frequency")
     augment: float = _between(0.5, 0.0, 2.0, "strength of the random views")
-    small_share: float = _between(0.0, 0.0, 0.9, "of the training, on images of 3/4 the side")
+    small_share: float = _between(
+        0.0, 0.0, 0.9, "of the training, on images of 3/4 the side"
+    )
     views: int = _between(
         1, 1, 2, "averaged for an answer; 2: the mirror image too, twice the work"
     )
@@ -56,7 +59,7 @@ class Hyperparameters:
         return {name: value for name, value in asdict(self).items() if name not in AFTERWARDS}
 
 
-def parse(given: Mapping[str, str]) -> Hyperparameters:
+def parse(given: Mapping[str, str], hosts: int = 1) -> Hyperparameters:
     """SageMaker's strings -> hyperparameters; one error names everything that is wrong."""
     known = {spec.name: spec for spec in fields(Hyperparameters)}
     values: dict[str, float] = {}
@@ -71,9 +74,16 @@ def parse(given: Mapping[str, str]) -> Hyperparameters:
             values[name] = _cast(known[name], text)
         except ValueError as error:
             faults.append(f"{name} is {text!r}; it must be {error}")
+    parsed = Hyperparameters(**values)  # type: ignore[arg-type]
+    if parsed.batch_size < LEAST_OF_A_HOST * hosts:
+        faults.append(
+            f"batch_size is {parsed.batch_size} for {hosts} hosts, each of which needs "
+            f"{LEAST_OF_A_HOST} images in a step: set it to {LEAST_OF_A_HOST * hosts} or more, or "
+            f"train on {parsed.batch_size // LEAST_OF_A_HOST} host(s) at most"
+        )
     if faults:
         raise BadInputError("hyperparameters: " + "; ".join(faults))
-    return Hyperparameters(**values)  # type: ignore[arg-type]
+    return parsed
 
 
 def _cast(spec: Field[Any], text: str) -> float:

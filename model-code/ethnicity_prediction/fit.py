@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from .augment import augment, scaled
-from .config import Hyperparameters
+from .config import LEAST_OF_A_HOST, Hyperparameters
 from .device import best_device, has_bf16, to_device
 from .errors import MalformedError
 from .hosts import Group
@@ -101,7 +101,7 @@ class Fit:
     def _share(self, rows: int) -> int:
         """Images that each host sees in an epoch, the same number on all."""
         least = -self.group.most(-len(self.group.dealt(np.arange(rows))), self.device)
-        if least < 2:
+        if least < LEAST_OF_A_HOST:
             raise MalformedError(f"{rows} training rows are too few for {self.group.size} host(s)")
         return int(least)
 
@@ -109,7 +109,8 @@ class Fit:
         return self._batches_in(share) * self.config.epochs
 
     def _batches_in(self, share: int) -> int:
-        return max(1, round(share * self.group.size / self.config.batch_size))
+        wanted = round(share * self.group.size / self.config.batch_size)
+        return max(1, min(wanted, int(share) // LEAST_OF_A_HOST))
 
     def _done(self, progress: Progress, share: int) -> float:
         """How much of the training is over, 0 to 1, by steps or by time; agreed by all hosts."""

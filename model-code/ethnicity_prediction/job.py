@@ -92,8 +92,9 @@ def run(
 
     `give_up` must end the process: see Group.joined.
     """
-    given = config.parse(_read_json(paths, "hyperparameters"))
-    job = Job(paths, given, read_group(paths.config), best_device())
+    group = read_group(paths.config)
+    given = config.parse(_read_json(paths, "hyperparameters"), group.size)
+    job = Job(paths, given, group, best_device())
     with job.group.joined(job.device, given.peer_timeout_s, give_up):
         material = read_material(paths, given, job.group, job.device)
         earlier = read_pretrained(paths.channel("pretrained"))

@@ -11,12 +11,14 @@ from tiny import TINY, WORDS
 
 torch = pytest.importorskip("torch")
 
+from ethnicity_prediction import job  # noqa: E402
 from ethnicity_prediction.config import parse  # noqa: E402
-from ethnicity_prediction.errors import MalformedError  # noqa: E402
+from ethnicity_prediction.errors import BadInputError, MalformedError  # noqa: E402
 from ethnicity_prediction.fit import Fit  # noqa: E402
 from ethnicity_prediction.hosts import Group, group_from, read_group  # noqa: E402
 from ethnicity_prediction.liveness import Hearing, Watch  # noqa: E402
 from ethnicity_prediction.model import Network  # noqa: E402
+from ethnicity_prediction.paths import Paths  # noqa: E402
 
 TWO = {"hosts": ["algo-2", "algo-1"], "current_host": "algo-2"}
 SHARDED = {"train": {"S3DistributionType": "ShardedByS3Key"}}
@@ -49,10 +51,10 @@ def test_what_measures_the_model_must_be_whole_on_the_first_host(channels):
         group_from(TWO, channels)
 
 
-def fit_of(group: Group) -> Fit:
+def fit_of(group: Group, **given: str) -> Fit:
     network, prior = Network(len(WORDS), 1, 4, 0.0), np.full(len(WORDS), 1 / len(WORDS))
     cpu = torch.device("cpu")
-    return Fit(network, parse(TINY), prior, budget_s=1, group=group, device=cpu)
+    return Fit(network, parse(TINY | given), prior, budget_s=1, group=group, device=cpu)
 
 
 def test_two_hosts_share_out_the_rows_of_one():
@@ -63,6 +65,29 @@ def test_two_hosts_share_out_the_rows_of_one():
     halves = [fit._batches(32, 16, seed=3) for fit in (first, second)]
     assert len(whole) == len(halves[0]) == len(halves[1])
     assert sorted(np.concatenate(whole)) == sorted(np.concatenate(halves[0] + halves[1]))
+
+
+@pytest.mark.parametrize(
+    ("hosts", "batch_size", "rows"), [(1, 2, 3), (1, 2, 7), (2, 4, 14), (3, 6, 23), (20, 40, 101)]
+)
+def test_no_host_ever_has_less_than_two_images_in_a_step(hosts, batch_size, rows):
+    group = Group(0, tuple(f"algo-{i}" for i in range(hosts)))
+    fit, share = fit_of(group, batch_size=str(batch_size)), rows // hosts
+    sizes = [len(batch) for batch in fit._batches(rows, share, seed=3)]
+    assert min(sizes) >= 2
+    assert sum(sizes) == share
+
+
+def test_too_few_images_in_a_step_for_so_many_hosts_are_refused(tmp_path: Path):
+    told = "batch_size is 16 for 20 hosts, .* set it to 40 or more, or train on 8 host"
+    with pytest.raises(BadInputError, match=told):
+        parse({"batch_size": "16"}, hosts=20)
+    assert parse({"batch_size": "40"}, hosts=20).batch_size == 40
+    (tmp_path / "input/config").mkdir(parents=True)
+    (tmp_path / "input/config/resourceconfig.json").write_text(json.dumps(TWO))
+    (tmp_path / "input/config/hyperparameters.json").write_text('{"batch_size": "2"}')
+    with pytest.raises(BadInputError, match="batch_size is 2 for 2 hosts"):
+        job.run(Paths(tmp_path), {}, lambda: False)
 
 
 def test_a_host_with_rows_of_its_own_uses_them_all():
