@@ -32,7 +32,7 @@ class Hyperparameters:
     balance: float = _between(0.75, 0.0, 2.0, "tau of the logit adjustment; 0 follows frequency")
     augment: float = _between(0.5, 0.0, 2.0, "strength of the random views")
     small_share: float = _between(
-        0.0, 0.0, 0.9, "of the training, on images of 3/4 the side"
+        0.0, 0.0, 0.9, "of the training, on images of at most 3/4 the side, a multiple of 16"
     )
     views: int = _between(
         1, 1, 2, "averaged for an answer; 2: the mirror image too, twice the work"
