@@ -18,6 +18,7 @@ from .memory import keep_freed
 from .model import Network
 from .paths import Paths
 from .pretrained import Pretrained, begin_with, read_pretrained
+from .program import program_digest
 from .progress import Epoch, Progress
 
 log = logging.getLogger("train")
@@ -58,6 +59,8 @@ class Job:
         resume = checkpoint.load(self.group.heard_from(0, saved, self.device), identity)
         if resume:
             log.info("resumed epoch=%d step=%d", len(resume.history), resume.step)
+        elif saved:
+            log.info("the checkpoint there is of another job or program: not taken")
 
         def on_epoch(epoch: Epoch, progress: Progress) -> None:
             log.info(_line(epoch, progress.eta_s))
@@ -72,12 +75,12 @@ class Job:
         )
 
     def identity(self, material: Material, earlier: Pretrained | None) -> str:
-        """A checkpoint fits a job with the same data, labels, hyperparameters, hosts and start.
+        """A checkpoint fits a job of the same program, data, labels, hosts, start, hyperparameters.
 
         What is set after the fitting may differ: so a finished training is judged anew in seconds.
         """
         given, hosts = self.given.of_fitting(), self.group.size
-        facts = [material.digest, material.labels.as_json(), given, hosts]
+        facts = [program_digest(), material.digest, material.labels.as_json(), given, hosts]
         text = json.dumps([*facts, earlier.origin if earlier else None], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 

@@ -21,6 +21,7 @@ from ethnicity_prediction.fit import Fit, Part  # noqa: E402
 from ethnicity_prediction.images import InputSpec  # noqa: E402
 from ethnicity_prediction.model import Classifier, Network  # noqa: E402
 from ethnicity_prediction.paths import Paths  # noqa: E402
+from ethnicity_prediction.program import program_digest  # noqa: E402
 from ethnicity_prediction.progress import detached  # noqa: E402
 from ethnicity_prediction.threads import PERIOD, ThreadTrial  # noqa: E402
 
@@ -265,7 +266,28 @@ def test_a_finished_training_is_judged_anew_without_fitting(tmp_path, caplog, ch
     again = json.loads((tmp_path / "model/model.json").read_text())
     assert ("resumed epoch=2" in caplog.text) is resumed
     assert ("train_loss" in caplog.text) is not resumed
+    assert ("another job or program: not taken" in caplog.text) is not resumed
     assert (again["training"]["epochs"] == card["training"]["epochs"]) is resumed
+
+
+def test_a_checkpoint_of_another_program_is_not_taken(tmp_path, caplog, monkeypatch):
+    caplog.set_level("INFO", "train")
+    prepare(tmp_path, train=24, validation=0, epochs="1")
+    job.run(Paths(tmp_path), {}, lambda: False)
+    monkeypatch.setattr(job, "program_digest", lambda: "another")
+    job.run(Paths(tmp_path), {}, lambda: False)
+    assert "resumed" not in caplog.text
+    assert caplog.text.count("epoch=1 train_loss=") == 2
+
+
+def test_a_program_is_told_by_the_names_and_texts_of_its_modules(tmp_path):
+    folders = [tmp_path / name for name in ("one", "same", "renamed", "changed")]
+    for folder, name, text in zip(folders, "aaba", ("1", "1", "1", "2"), strict=True):
+        folder.mkdir()
+        (folder / f"{name}.py").write_text(text)
+    one, same, *others = map(program_digest, folders)
+    assert one == same
+    assert len({one, *others, program_digest()}) == 4
 
 
 def test_a_checkpoint_holds_no_pickle(trained: Path):

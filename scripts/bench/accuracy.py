@@ -1,7 +1,8 @@
 """Trains a recipe with several seeds, and tells how right they are about a test part.
 
 `python -m bench.accuracy gray DATA [--seeds 0 1 2] [--write]`; DATA holds train/ and test/. What a
-seed learnt is kept under build/accuracy and not learnt again while recipe and data are the same.
+seed learnt is kept under build/accuracy and not learnt again while the recipe, the contents of the
+data and the program are the same.
 Nothing is chosen by the test part: it is asked once, of finished models.
 """
 
@@ -14,7 +15,6 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -81,12 +81,14 @@ def measured(bench: Bench, recipe: str, data: Path, seeds: Sequence[int]) -> dic
     for part in ("train", "test"):
         if not any((data / part).glob("*.csv")):
             raise Refused(f"{data / part} has no CSV; DATA= must hold train/ and test/")
-    runs = [trained(bench, recipe, data, seed) for seed in seeds]
+    origin = json.loads(bench.run(bench.ours("origin.py", data / "train", training=True)))
+    runs = [trained(bench, recipe, data, seed, origin) for seed in seeds]
     models = [run / "model" for run in runs]
     scored = bench.measured(bench.ours("score.py", data / "test", *models, training=True))
     cards = [json.loads((model / "model.json").read_text()) for model in models]
     return {
-        "date": datetime.now(UTC).date().isoformat(),
+        "date": max(card["created"] for card in cards)[:10],  # UTC, as the cards tell it
+        **origin,
         "recipe": json.loads((RECIPES / f"{recipe}.json").read_text()),
         "cpus": len(os.sched_getaffinity(0)),
         "seeds": list(seeds),
@@ -95,11 +97,11 @@ def measured(bench: Bench, recipe: str, data: Path, seeds: Sequence[int]) -> dic
     }
 
 
-def trained(bench: Bench, recipe: str, data: Path, seed: int) -> Path:
-    """Return the folder, shaped like /opt/ml, of a finished training."""
+def trained(bench: Bench, recipe: str, data: Path, seed: int, origin: Mapping[str, str]) -> Path:
+    """Return the folder, shaped like /opt/ml, of a finished training of this origin."""
     run = RUNS / recipe / f"seed-{seed}"
     given = json.loads((RECIPES / f"{recipe}.json").read_text()) | {"seed": seed}
-    facts = {"hyperparameters": given, "data": str(data)}
+    facts = {"hyperparameters": given, **origin}
     record = run / "run.json"
     if record.exists() and facts == json.loads(record.read_text()):
         return run
@@ -186,12 +188,19 @@ def page(results: Mapping[str, Mapping[str, Any]]) -> str:
             f"## {TITLES[recipe]}",
             "",
             f"{result['date']}, {result['rows']:,} test rows, {result['cpus']} CPUs; "
-            f"hyperparameters: [`{where}`](../{where}).",
+            f"hyperparameters: [`{where}`](../{where}).{_origin(result)}",
             "",
             *report.markdown_table(head, body),
             "",
         ]
     return "\n".join(lines)
+
+
+def _origin(result: Mapping[str, Any]) -> str:
+    """What was measured, where the entry tells it."""
+    if "program" not in result:
+        return ""
+    return f" Program `{result['program'][:12]}`, training data `{result['data'][:12]}` (SHA-256)."
 
 
 if __name__ == "__main__":

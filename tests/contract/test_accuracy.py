@@ -37,20 +37,40 @@ def test_seeds_are_trained_once_and_scored_on_the_test_part(bench: Bench, tmp_pa
     logs = [tmp_path / f"runs/gray/seed-{seed}/log" for seed in (3, 4)]
     written = [log.stat().st_mtime_ns for log in logs]
     again = accuracy.measured(bench, "gray", data, [3, 4])
-    assert again == result | {"date": again["date"]}
+    assert again == result
+    card = json.loads((tmp_path / "runs/gray/seed-4/model/model.json").read_text())
+    assert result["date"] == card["created"][:10]
+    assert f"sha256:{result['data']}" == card["data"]["digest"]
     assert [log.stat().st_mtime_ns for log in logs] == written
 
 
-def test_a_seed_is_trained_anew_for_another_recipe(bench: Bench, tmp_path: Path):
-    data = tmp_path / "data"
+@pytest.mark.parametrize("changed", ["recipe", "data", "program"])
+def test_a_seed_is_trained_anew_for_another(bench: Bench, tmp_path: Path, changed: str):
+    data, origin = tmp_path / "data", {"data": "1", "program": "1"}
     draw_glyphs.write_data(data, 5, {"train": 60})
-    run = accuracy.trained(bench, "gray", data, 0)
+    run = accuracy.trained(bench, "gray", data, 0, origin)
     before = json.loads((run / "run.json").read_text())
-    (accuracy.RECIPES / "gray.json").write_text(json.dumps(RECIPE | {"epochs": 1}))
-    accuracy.trained(bench, "gray", data, 0)
-    after = json.loads((run / "run.json").read_text())
-    assert before["hyperparameters"]["epochs"] == 2
-    assert after["hyperparameters"]["epochs"] == 1
+    (run / "log").write_text("of the first training")
+    accuracy.trained(bench, "gray", data, 0, origin)
+    assert (run / "log").read_text() == "of the first training"
+    if changed == "recipe":
+        (accuracy.RECIPES / "gray.json").write_text(json.dumps(RECIPE | {"epochs": 1}))
+    accuracy.trained(
+        bench, "gray", data, 0, origin | {changed: "2"} if changed in origin else origin
+    )
+    assert (run / "log").read_text() != "of the first training"
+    assert json.loads((run / "run.json").read_text()) != before
+
+
+def test_the_origin_is_the_contents_of_the_data_and_not_its_place(bench: Bench, tmp_path: Path):
+    told = []
+    for name, seed in (("one", 5), ("copy", 5), ("other", 6)):
+        draw_glyphs.write_data(tmp_path / name, seed, {"train": 20})
+        command = bench.ours("origin.py", tmp_path / name / "train", training=True)
+        told.append(json.loads(bench.run(command)))
+    assert told[0] == told[1]
+    assert told[0]["data"] != told[2]["data"]
+    assert told[0]["program"] == told[2]["program"]
 
 
 def test_a_training_that_fails_says_where_its_log_is(bench: Bench, tmp_path: Path):
@@ -58,4 +78,4 @@ def test_a_training_that_fails_says_where_its_log_is(bench: Bench, tmp_path: Pat
     data = tmp_path / "data"
     draw_glyphs.write_data(data, 5, {"train": 60})
     with pytest.raises(accuracy.Refused, match=r"seed 0 ended with 1; its log is .*/log"):
-        accuracy.trained(bench, "gray", data, 0)
+        accuracy.trained(bench, "gray", data, 0, {})

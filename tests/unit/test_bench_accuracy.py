@@ -53,6 +53,12 @@ def test_each_seed_has_a_line_and_the_mean_its_interval():
     assert mean[1] == "0.860 (0.850 to 0.870)"
 
 
+def test_the_page_tells_what_was_measured_where_the_entry_knows_it():
+    told = {"data": "d" * 64, "program": "p" * 64}
+    assert f"Program `{'p' * 12}`, training data `{'d' * 12}`" in page({"gray": result(**told)})
+    assert "Program" not in page({"gray": result()})
+
+
 def test_data_without_a_test_part_is_refused(tmp_path):
     (tmp_path / "train").mkdir()
     (tmp_path / "train/train.csv").write_text("ethnicity,pixels\n")
