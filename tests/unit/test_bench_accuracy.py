@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from bench.accuracy import GOALS, NAMES, RECIPES, RESULTS, Refused, measured, page, table
+from bench.accuracy import GOALS, NAMES, RECIPES, RESULTS, Refused, interval, measured, page, table
 from bench.setup import Bench
 
 GOOD = {"accuracy": 0.86, "macro_recall": 0.81, "worst_recall": 0.5, "calibration_error": 0.01}
@@ -46,11 +46,25 @@ def test_the_slowest_seed_counts():
     assert verdicts(minutes=(9.0, 15.1))["minutes"] == "NOT reached"
 
 
-def test_each_seed_has_a_line_and_the_mean_its_interval():
-    _, first, second, mean, *_ = table("gray", result())
+def test_each_seed_has_a_line_and_the_mean_its_interval_and_spread():
+    seeds = [GOOD, GOOD | {"accuracy": 0.88}]
+    _, first, second, mean, interval, spread, *_ = table("gray", result(models=seeds))
     assert first == ("seed 0", "0.860", "0.810", "0.500", "0.010", "9.0")
-    assert second[0] == "seed 1"
-    assert mean[1] == "0.860 (0.850 to 0.870)"
+    assert (second[0], mean[1], mean[5]) == ("seed 1", "0.870", "9.5")
+    assert interval[1:3] == ("0.850 to 0.870", "0.800 to 0.820")
+    assert spread == ("standard deviation over seeds", "0.014", "0.000", "0.000", "0.000", "0.7")
+
+
+def test_one_seed_has_no_spread():
+    one = result(minutes=(9.0,), models=[GOOD], seeds=[0])
+    assert set(table("gray", one)[4][1:]) == {"one seed only"}
+
+
+def test_an_interval_turns_what_drawing_again_adds_the_other_way():
+    drawn = {"value": 0.026, "low": 0.025, "high": 0.038}  # an error that is drawn greater
+    assert interval(drawn) == pytest.approx((0.014, 0.027))
+    assert interval({"value": 0.01, "low": 0.008, "high": 0.03}) == pytest.approx((0.0, 0.012))
+    assert interval({"value": 0.99, "low": 0.95, "high": 1.0}) == pytest.approx((0.98, 1.0))
 
 
 def test_the_page_tells_what_was_measured_where_the_entry_knows_it():

@@ -1,7 +1,8 @@
 """What trained models know of a folder of labelled rows: `score.py TEST MODEL …`; prints JSON.
 
 For each model and for their mean: accuracy, macro recall, recall of the worst label, expected
-calibration error; the mean with the interval that rows drawn again and again give it (Efron, 1979).
+calibration error; with the mean, the 2.5 and 97.5 % quantiles (low, high) of what it is of rows
+drawn again and again (Efron, 1979).
 """
 
 import json
