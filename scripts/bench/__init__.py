@@ -2,7 +2,7 @@
 
 load      callers over plain sockets, one after the other's answer: the only load generator
 soak      minutes of good and bad requests, workers told to leave, and the end
-watch     what processes cost: CPU, memory, folders
+watch     what processes cost: CPU, memory
 figures   samples -> medians, spread, ratios; goals
 report    figures -> the table, docs/benchmarks.md and its picture
 parts     what is measured, a module each; a new one is added to PARTS in __main__

@@ -10,6 +10,7 @@ import re
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
@@ -28,13 +29,17 @@ PLOTTED = ("csv.seed-network.8.rate", "csv.seed-network.8.cpu", "start", "memory
 VERSIONS = "import importlib.metadata as m; print(*(f'{n}={m.version(n)}' for n in %r))"
 
 
-def main() -> int:
+def main(words: Sequence[str] | None = None) -> int:
     """Measure, print the tables, and with --write keep them in docs."""
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--write", action="store_true", help="docs/benchmarks.{json,md,svg}")
-    options = parser.parse_args()
+    options = parser.parse_args(words)
+    if options.write and set(options.only) != set(PARTS):
+        parser.error(
+            "--write keeps a whole run: with --only the other parts' figures would be lost"
+        )
     build = ROOT / "build"
     build.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="bench-", dir=build) as scratch:

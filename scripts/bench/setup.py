@@ -58,6 +58,10 @@ class Bench:
         """Return the command of a contestant in the seed's environment."""
         return [str(SEED_PYTHON), str(HERE / "seed" / script), *map(str, words)]
 
+    def with_seeds_python(self, script: str) -> list[str]:
+        """Return the command of a script of ours in the seed's environment."""
+        return [str(SEED_PYTHON), str(HERE / "contest" / script)]
+
     def run(self, command: Sequence[str], **variables: str) -> str:
         """Run a command to its end; return what it printed."""
         done = subprocess.run(

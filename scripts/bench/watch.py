@@ -1,11 +1,10 @@
-"""What processes cost: CPU time, memory, room on the disk. Linux; elsewhere less exact."""
+"""What processes cost: CPU time and memory. Linux; elsewhere less exact."""
 
 from __future__ import annotations
 
 import sys
 import time
 from collections.abc import Iterable
-from pathlib import Path
 
 import psutil
 
@@ -36,9 +35,3 @@ def memory_mb(pids: Iterable[int]) -> float:
 def _memory_bytes(pid: int) -> int:
     details = psutil.Process(pid).memory_full_info()
     return int(getattr(details, "pss", 0) or details.uss)
-
-
-def folder_mb(folder: Path) -> float:
-    """Return what the files of a folder take on the disk, in MB of 1024 * 1024 as `du -m`."""
-    files = (path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
-    return sum(path.stat().st_blocks * 512 for path in files) / 2**20

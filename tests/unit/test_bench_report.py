@@ -2,13 +2,16 @@
 
 import json
 import re
+import subprocess
+import sys
 from xml.etree import ElementTree
 
 import pytest
 from bench import plot, report
-from bench.__main__ import PARTS, RESULTS, documents
+from bench.__main__ import PARTS, RESULTS, documents, main
 from bench.figures import HIGHER, LOWER, Figure, Goal, Row, as_json, from_json, shown
 from bench.goals import GOALS, NOTES
+from bench.setup import HERE
 from rich.console import Console
 
 
@@ -105,6 +108,28 @@ def test_the_picture_has_a_bar_for_each_contender_in_proportion():
     assert [tone for tone, _ in bars[:4]] == ["two-ink", "one-ink", "twin-ink", "line"]
     assert widths[1] > widths[0] > widths[2] > widths[3]
     assert len(bars) == 5
+
+
+def test_a_part_alone_is_never_written(capsys):
+    with pytest.raises(SystemExit):
+        main(["--only", "packages", "--write"])
+    assert "the other parts' figures would be lost" in capsys.readouterr().err
+
+
+def test_packages_are_measured_as_installed(tmp_path):
+    for name, size in (("numpy/a.py", 1000), ("numpy/__pycache__/a.pyc", 50), ("pip/b.py", 700)):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(bytes(size))
+    (tmp_path / "one.py").write_bytes(bytes(30))
+    (tmp_path / "link.py").symlink_to(tmp_path / "one.py")
+    script = (HERE / "contest/packages.py").read_text()
+    here = f"import sysconfig; sysconfig.get_path = lambda _: {str(tmp_path)!r}\n"
+
+    def mb(*names):
+        command = [sys.executable, "-c", here + script, *names]
+        return json.loads(subprocess.run(command, capture_output=True, check=True).stdout)["mb"]
+
+    assert (mb(), mb("numpy")) == (0.00103, 0.001)
 
 
 def test_every_goal_names_a_row_of_some_part():

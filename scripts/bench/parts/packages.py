@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from local_cloud.docker_cli.environments import site_packages
-
-from bench import watch
 from bench.figures import LOWER, Figure, Row
-from bench.setup import SEED_PYTHON, Bench
+from bench.setup import Bench
+
+NEEDED = ("onnxruntime", "numpy")  # no serving of ONNX does without
 
 
 def measure(bench: Bench) -> list[Row]:
-    """Return the size of both environments' packages."""
-    folders = {
-        "ours": site_packages(bench.serve_environment),
-        "seed": site_packages(SEED_PYTHON.parents[1]),
+    """Return the size of both environments' packages, and of what ours cannot do without."""
+    commands = {
+        "ours": bench.ours("packages.py"),
+        "limit": bench.ours("packages.py", *NEEDED),
+        "seed": bench.with_seeds_python("packages.py"),
     }
-    figures = {name: Figure((watch.folder_mb(folder),)) for name, folder in folders.items()}
-    return [Row("packages", "site-packages of the server", "MB", LOWER, figures)]
+    figures = {who: Figure((bench.measured(each)["mb"],)) for who, each in commands.items()}
+    return [Row("packages", "site-packages of the server, as installed", "MB", LOWER, figures)]
