@@ -1,6 +1,6 @@
 # Bare `make` prints this help. `make demo` and `make test` set up what they need.
 PYTHON ?= python3
-UNIQUE_ID ?= kmm
+UNIQUE_ID ?=
 PORT ?= 4566
 DATA ?=
 ONCE ?=
@@ -24,6 +24,8 @@ TORCH_INDEX_URL ?=
 BASE_IMAGE ?=
 
 BIN := .venv/bin
+# What is in an AWS account is somebody's: there is no default for whose.
+OWNER = $(or $(UNIQUE_ID),$(error give UNIQUE_ID=, your three initials, for example UNIQUE_ID=kmm))
 # Each Key=Value of PARAMETERS as a word of its own for the shell, JSON included.
 KEY_VALUES = $(foreach pair,$(PARAMETERS),'$(pair)')
 LINES := $(if $(filter output-sync,$(.FEATURES)),--output-sync=line) # of two at a time, unmixed
@@ -36,6 +38,10 @@ STAGED = $(shell find model-code notebooks -type f -not -path '*/__pycache__/*')
 export PYTHONPATH := scripts
 export TORCH_INDEX_URL
 export BASE_IMAGE
+# botocore reads AWS_DEFAULT_REGION alone; the AWS CLI lets AWS_REGION have its way before that.
+ifdef AWS_REGION
+export AWS_DEFAULT_REGION := $(AWS_REGION)
+endif
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -107,7 +113,7 @@ build/lambda/%.py.zip: $(LAMBDA_SOURCES) scripts/zip_lambda.py
 build/lambda/byo-staging.zip: $(STAGED) scripts/draw_glyphs.py scripts/pipeline_rows.py scripts/zip_staging.py
 	$(PYTHON) scripts/zip_staging.py $@
 
-package-lambdas: setup-dev $(ZIPS) ## zip each Lambda; with BUCKET= upload them to the code bucket
+package-lambdas: $(if $(BUCKET),setup-dev) $(ZIPS) ## zip each Lambda; with BUCKET= upload them to the code bucket
 	@$(if $(BUCKET),$(BIN)/python scripts/package_lambdas.py $(BUCKET) $(ZIPS),ls -l $(ZIPS))
 
 demo: setup-dev setup-aws $(if $(filter docker,$(ENGINE)),,setup-model) $(ZIPS) ## the whole pipeline, offline (ONCE=1, DATA=, PARAMETERS=, PORT=, ENGINE=docker)
@@ -137,13 +143,13 @@ predict-local: setup-dev ## ask serve-local about an image (IMAGE=)
 	@$(BIN)/python scripts/container.py predict $(IMAGE) $(LOCAL_OPTIONS)
 
 deploy-prep: setup-dev ## stack 1 into your AWS account
-	$(BIN)/python scripts/stacks.py deploy $(PREP_STACK) 01-prep.yml UniqueID=$(UNIQUE_ID)
+	$(BIN)/python scripts/stacks.py deploy $(PREP_STACK) 01-prep.yml UniqueID=$(OWNER)
 
-deploy-pipeline: package-lambdas ## stack 2 into your AWS account, with the zips of package-lambdas (PARAMETERS=)
-	$(BIN)/python scripts/deploy_pipeline.py $(PREP_STACK) $(PIPELINE_STACK) UniqueID=$(UNIQUE_ID) ApiAuthorization=$(API_AUTHORIZATION) $(KEY_VALUES)
+deploy-pipeline: setup-dev $(ZIPS) ## stack 2 into your AWS account, with the zips (PARAMETERS=)
+	$(BIN)/python scripts/deploy_pipeline.py $(PREP_STACK) $(PIPELINE_STACK) UniqueID=$(OWNER) $(if $(API_AUTHORIZATION),ApiAuthorization=$(API_AUTHORIZATION)) $(KEY_VALUES)
 
 clean-up: setup-dev ## delete everything of UNIQUE_ID from your AWS account (asks once; YES=1)
-	$(BIN)/python scripts/clean_up.py --unique-id $(UNIQUE_ID) --prep-stack $(PREP_STACK) --pipeline-stack $(PIPELINE_STACK) $(if $(YES),--yes)
+	$(BIN)/python scripts/clean_up.py --unique-id $(OWNER) --prep-stack $(PREP_STACK) --pipeline-stack $(PIPELINE_STACK) $(if $(YES),--yes)
 
 clean: ## delete what was generated, the environments included
 	rm -rf build .venv .tools

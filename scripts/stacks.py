@@ -32,11 +32,11 @@ class StackError(RuntimeError):
 
 
 def key_values(pairs: Sequence[str]) -> dict[str, str]:
-    """Read `Key=Value` words; one without a value is left out, one without a sign is an error."""
+    """Read `Key=Value` words; a value may be empty, a word without a sign is an error."""
     for pair in pairs:
         if "=" not in pair:
             raise StackError(f"{pair!r} is no Key=Value; a value is written without spaces")
-    return {key: value for key, _, value in (pair.partition("=") for pair in pairs) if value}
+    return {key: value for key, _, value in (pair.partition("=") for pair in pairs)}
 
 
 class Stacks:

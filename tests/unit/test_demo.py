@@ -31,9 +31,12 @@ def story_with(tmp_path, parameters):
 
 
 def test_words_are_read_as_parameters_and_a_word_that_is_none_is_named():
-    words = ['HyperParameters={"epochs":3}', "GateMinMacroRecall=0.5", "ApiAuthorization="]
-    read = key_values(words)
-    assert read == {"HyperParameters": '{"epochs":3}', "GateMinMacroRecall": "0.5"}
+    words = ['HyperParameters={"epochs":3}', "GateMinMacroRecall=0.5", "NotificationEmail="]
+    assert key_values(words) == {
+        "HyperParameters": '{"epochs":3}',
+        "GateMinMacroRecall": "0.5",
+        "NotificationEmail": "",
+    }
     with pytest.raises(StackError, match="'3}' is no Key=Value"):
         key_values(['HyperParameters={"epochs":', "3}"])
 
