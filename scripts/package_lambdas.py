@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3
-from botocore.exceptions import BotoCoreError, ClientError
+from stacks import AWS_ERRORS
 
 
 def content_prefix(files: list[Path]) -> str:
@@ -42,7 +42,7 @@ def main() -> int:
     files = [Path(name) for name in names]
     try:
         prefix = upload(boto3.client("s3"), bucket, files)
-    except (BotoCoreError, ClientError) as error:
+    except AWS_ERRORS as error:
         print(f"upload to s3://{bucket} failed: {error}", file=sys.stderr)
         return 1
     for file in files:

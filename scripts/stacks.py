@@ -19,10 +19,12 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+from boto3.exceptions import Boto3Error
 from botocore.exceptions import BotoCoreError, ClientError, WaiterError
 
 CAPABILITIES = ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"]
 FIRST_POLL_S, POLL_S = 0.1, 2.0  # the pause grows from the first to the second
+AWS_ERRORS = (BotoCoreError, ClientError, Boto3Error)  # the last is what an upload fails with
 TEMPLATE_BODY_LIMIT = 51_200  # bytes, CloudFormation quotas
 Report = Callable[[str], None]
 
@@ -55,7 +57,8 @@ class Stacks:
         if existing and existing["StackStatus"] == "ROLLBACK_COMPLETE":
             raise StackError(
                 f"{name} is ROLLBACK_COMPLETE: its creation failed, so it can only be deleted. "
-                f"Delete it (make clean-up, or the console) and deploy again"
+                f"Delete this stack alone (aws cloudformation delete-stack --stack-name {name}), "
+                "then deploy again"
             )
         kind = "UPDATE" if existing else "CREATE"
         change_set = self._create_change_set(name, kind, template, parameters, existing, bucket)
@@ -202,7 +205,7 @@ def main() -> int:
     except KeyError as error:
         print(f"{options.stack} has no output {error}", file=sys.stderr)
         return 1
-    except (StackError, BotoCoreError, ClientError) as error:
+    except (StackError, *AWS_ERRORS) as error:
         print(f"{error}", file=sys.stderr)
         return 1
     for key, value in outputs.items():

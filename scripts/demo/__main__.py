@@ -14,11 +14,10 @@ import time
 from pathlib import Path
 from types import FrameType
 
-from botocore.exceptions import BotoCoreError, ClientError
 from local_cloud.engines import NoEngine
 from local_cloud.launcher import LocalCloudError, RunningCloud
 from rich.console import Console
-from stacks import StackError, key_values
+from stacks import AWS_ERRORS, StackError, key_values
 
 from demo.calls import GitError
 from demo.data_set import DataError
@@ -32,8 +31,7 @@ FAILURES = (
     NoEngine,
     GitError,
     DataError,
-    BotoCoreError,
-    ClientError,
+    *AWS_ERRORS,
 )
 
 

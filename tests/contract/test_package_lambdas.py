@@ -3,7 +3,7 @@
 import boto3
 import pytest
 from moto import mock_aws
-from package_lambdas import content_prefix, upload
+from package_lambdas import content_prefix, main, upload
 
 
 @pytest.fixture
@@ -40,3 +40,12 @@ def test_a_changed_zip_gets_a_prefix_of_its_own_and_the_old_one_stays(bucket, tm
     assert old != new
     assert {old + path.name, new + path.name} <= keys(bucket)
     assert bucket.get_object(Bucket="code", Key=path.name)["Body"].read() == b"new"
+
+
+def test_an_upload_that_fails_is_told_in_a_line(bucket, tmp_path, monkeypatch, capsys):
+    path = tmp_path / "a.py.zip"
+    path.write_bytes(b"zip")
+    monkeypatch.setattr("sys.argv", ["package_lambdas.py", "missing", str(path)])
+    assert main() == 1
+    assert "upload to s3://missing failed: " in (told := capsys.readouterr().err)
+    assert "NoSuchBucket" in told

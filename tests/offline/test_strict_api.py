@@ -345,6 +345,7 @@ def test_a_stage_that_logs_needs_a_role_and_then_logs(cloud, deploy, make_role, 
     body["Resources"]["Api"]["DependsOn"] = "Account"
     body["Resources"]["Api"]["Properties"]["Tags"] = {"log-role": {"Ref": "Account"}}
     deploy("strict-api-with-role", body, ApiAuthorization="NONE")
+    assert cloud.client("apigateway").get_account()["cloudwatchRoleArn"] == role
     _, seen = post("/logged/predict", ASK)
     post("/logged/predict", {})
     events = cloud.client("logs").filter_log_events(logGroupName="/strict/api")["events"]
