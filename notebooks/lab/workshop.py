@@ -20,6 +20,8 @@ PIPELINE_STACK = "MLOps-BYO-BuildPipeline"
 METADATA = Path(
     "/opt/ml/metadata/resource-metadata.json"
 )  # SageMaker's own file about the instance
+# A ROLLBACK_COMPLETE is a stack whose creation failed: it has no outputs, and can only be deleted.
+READY = {"CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE"}
 _NOTEBOOK = re.compile(r"Ethnicity-Prediction-Notebook-([a-z][a-z0-9]{2})")
 _ROLE = re.compile(r":assumed-role/(.+)-NotebookRole-[A-Za-z0-9]+/")
 
@@ -109,7 +111,7 @@ def _stack(cloudformation: Any, names: Iterable[str], unique_id: str) -> dict[st
         other = _values(stack, "Parameter").get("UniqueID")
         if unique_id and other != unique_id:
             seen.append(f"{name} is of UniqueID {other}, not {unique_id}")
-        elif not stack["StackStatus"].endswith("_COMPLETE"):
+        elif stack["StackStatus"] not in READY:
             seen.append(f"{name} is {stack['StackStatus']}")
         else:
             return stack

@@ -114,6 +114,8 @@ def test_names_can_be_given():
         ({PREP: stack("kmm")}, f"{PIPELINE} does not exist"),
         ({PREP: stack("kmm"), PIPELINE: stack("abc")}, f"{PIPELINE} is of UniqueID abc, not kmm"),
         ({PREP: stack("kmm", status="CREATE_FAILED")}, f"{PREP} is CREATE_FAILED"),
+        ({PREP: stack("kmm", status="ROLLBACK_COMPLETE")}, f"{PREP} is ROLLBACK_COMPLETE"),
+        ({PREP: stack("kmm", status="DELETE_COMPLETE")}, f"{PREP} is DELETE_COMPLETE"),
     ],
 )
 def test_what_was_not_found_is_said_and_what_to_do(stacks, said):
