@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import deployment_steps as steps
 from common.endings import Done, keep_waiting
+from common.failures import error_message
 from common.job import Job
 from common.names import endpoint_name, run_name, tags
 from common.settings import from_env
@@ -19,6 +20,8 @@ from deployment_request import (
     deployment_config,
     model_request,
 )
+
+UNSEEN = timedelta(minutes=5)  # longer than SageMaker needs to see what it has made itself
 
 
 @dataclass(frozen=True)
@@ -41,11 +44,11 @@ def deploy(job: Job, sagemaker: Any, environ: Mapping[str, str]) -> Done:
     if step.name == "delete":
         steps.delete_endpoint(sagemaker, target.endpoint)
     if step.name in ("delete", "wait"):
-        raise _not_yet(job, step, target, previous)
+        raise _not_yet(job, step.why, target, previous)
     if step.name == "done":
         previous = steps.replaced_by(sagemaker, target.name)
-    elif not _begin(sagemaker, step, target, previous):
-        raise _not_yet(job, step, target, previous)
+    else:
+        _begin(job, sagemaker, step, target, previous)
     return _done(target, step, previous)
 
 
@@ -72,31 +75,43 @@ def _plan(sagemaker: Any, now: Mapping[str, Any] | None, target: Target) -> Step
     )
 
 
-def _begin(sagemaker: Any, step: Step, target: Target, previous: str | None) -> bool:
-    """Make model and config, start the deployment; False if the endpoint is busy after all."""
+def _begin(job: Job, sagemaker: Any, step: Step, target: Target, previous: str | None) -> None:
+    """Make model and config and start the deployment; raise NotYet if SageMaker is not ready."""
     params, settings, trained = target.params, target.settings, target.trained
-    steps.create_model(sagemaker, model_request(target.name, trained, params, settings))
-    config = config_request(target.name, trained, params, settings, previous)
-    steps.create_config(sagemaker, config)
-    request = {"EndpointName": target.endpoint, "EndpointConfigName": target.name}
-    guard = deployment_config(params)
     try:
-        if step.name == "create":
-            own = tags(settings.unique_id, params.execution_id, trained["commit"])
-            sagemaker.create_endpoint(**request, Tags=own)
-        else:
-            sagemaker.update_endpoint(**request, **({"DeploymentConfig": guard} if guard else {}))
+        steps.create_model(sagemaker, model_request(target.name, trained, params, settings))
+        config = config_request(target.name, trained, params, settings, previous)
+        steps.create_config(sagemaker, config)
+        _start(sagemaker, step, target)
     except Exception as error:
-        if not steps.is_busy(error):
+        if steps.is_busy(error):
+            raise _not_yet(job, step.why, target, previous) from error
+        now = datetime.now(UTC)
+        since = job.state.get("unseen_since") or now.isoformat()
+        if not steps.is_unseen(error, target.name) or now - datetime.fromisoformat(since) > UNSEEN:
             raise
-        return False
-    return True
+        what = f"SageMaker does not see yet what it has just made: {error_message(error)}"
+        raise _not_yet(job, what, target, previous, since) from error
 
 
-def _not_yet(job: Job, step: Step, target: Target, previous: str | None) -> Exception:
-    state = {"previous": previous} if previous else {}
+def _start(sagemaker: Any, step: Step, target: Target) -> None:
+    request = {"EndpointName": target.endpoint, "EndpointConfigName": target.name}
+    if step.name == "create":
+        commit, execution = target.trained["commit"], target.params.execution_id
+        own = tags(target.settings.unique_id, execution, commit)
+        sagemaker.create_endpoint(**request, Tags=own)
+    else:
+        guard = deployment_config(target.params)
+        sagemaker.update_endpoint(**request, **({"DeploymentConfig": guard} if guard else {}))
+
+
+def _not_yet(
+    job: Job, what: str, target: Target, previous: str | None, unseen_since: str = ""
+) -> Exception:
+    state = {"previous": previous, "unseen_since": unseen_since}
+    kept = {name: value for name, value in state.items() if value}
     now, deadline = datetime.now(UTC), target.params.deadline_minutes
-    return keep_waiting(step.why, job.first_asked, now, deadline, state)
+    return keep_waiting(what, job.first_asked, now, deadline, kept)
 
 
 def _done(target: Target, step: Step, previous: str | None) -> Done:

@@ -76,6 +76,14 @@ def is_busy(error: BaseException) -> bool:
     )
 
 
+def is_unseen(error: BaseException, name: str) -> bool:
+    """Tell whether SageMaker does not find the model or config `name` that was made just now.
+
+    It looks them up with eventual consistency, and advises to ask again.
+    """
+    return is_missing(error) and name in error_message(error)
+
+
 def replaced_by(sagemaker: Any, name: str) -> str | None:
     """Read from config `name`'s tags which one it replaced (a redelivery has no other memory)."""
     config = config_now(sagemaker, name)

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from fake_aws import ARN
 
 DEPLOY, STATUS = "Ethnicity-Pred-DeployModel", "Ethnicity-Pred-GetStatus"
 ENDPOINT = "ethnicity-pred-dev-kmm"
@@ -151,6 +152,49 @@ def test_an_endpoint_that_becomes_busy_meanwhile_is_waited_for(
     aws.fail("UpdateEndpoint", "ValidationException", "Cannot update in-progress endpoint")
     invoke(DEPLOY, asking := deploying())
     assert ending(asking)["continuationToken"]
+
+
+UNSEEN = [
+    ("CreateEndpointConfig", f'Could not find model "{ARN}:model/{NEW}".'),
+    ("CreateEndpoint", f'Could not find endpoint configuration "{ARN}:endpoint-config/{NEW}".'),
+    ("UpdateEndpoint", f'Could not find endpoint configuration "{ARN}:endpoint-config/{NEW}".'),
+]
+
+
+@pytest.mark.parametrize(("operation", "told"), UNSEEN)
+def test_what_was_just_made_and_is_not_seen_yet_is_waited_for(
+    invoke, deploying, serving, ending, aws, operation, told
+):
+    if operation == "UpdateEndpoint":
+        serving()
+    aws.fail(operation, "ValidationException", told)
+    invoke(DEPLOY, first := deploying())
+    assert told in ending(first)["executionDetails"]["summary"]
+    token = ending(first)["continuationToken"]
+    invoke(DEPLOY, second := deploying(job_id="2", token=token))
+    assert "continuationToken" not in ending(second)
+    endpoint = aws.endpoints[ENDPOINT]
+    assert NEW in (
+        endpoint["EndpointConfigName"],
+        *endpoint.get("PendingDeploymentSummary", {}).values(),
+    )
+
+
+def test_what_is_not_seen_for_minutes_fails_in_sagemakers_words(invoke, deploying, ending, aws):
+    operation, told = UNSEEN[1]
+    aws.fail(operation, "ValidationException", told, times=2)
+    invoke(DEPLOY, first := deploying())
+    token = json.loads(ending(first)["continuationToken"])
+    token["state"]["unseen_since"] = "2020-01-01T00:00:00+00:00"
+    invoke(DEPLOY, second := deploying(job_id="2", token=json.dumps(token)))
+    assert ending(second)["ending"] == "failure"
+    assert told in ending(second)["message"]
+
+
+def test_anything_else_that_is_missing_fails_at_once(invoke, deploying, ending, aws):
+    aws.fail("CreateModel", "ValidationException", 'Could not find image "repo@sha256:b".')
+    invoke(DEPLOY, asking := deploying())
+    assert "Could not find image" in ending(asking)["message"]
 
 
 @pytest.mark.parametrize("calls", range(10))
