@@ -37,7 +37,8 @@ def check_answer(body: bytes, rows: int, version: str) -> Answer:
         raise BadAnswer(f"the endpoint gave {count} predictions for {rows} rows")
     if seen != version:
         raise BadAnswer(
-            f"the endpoint answers with model version {seen!r}; {version!r} was deployed"
+            f"the endpoint answers with model version {seen!r}; {version!r} was deployed: a "
+            "newer run has most likely deployed to it meanwhile, and is tested in its turn"
         )
     labels = _labels(predictions[0], 0)
     for number, prediction in enumerate(predictions):

@@ -128,6 +128,13 @@ def test_what_is_released_is_the_version_that_passed_and_dev_approves_nothing(ac
     assert "model_package_arn" not in given["DeployModel-Dev"]
 
 
+def test_the_approval_does_not_claim_that_dev_answers_with_this_model_still(actions, stack):
+    [approval] = [action for stage, action in actions if stage == "Approve"]
+    asked = stack(approval["Configuration"]["CustomData"])
+    assert "where a newer run may have replaced it" in asked
+    assert len(asked) < 800  # of CodePipeline's 1,000, for what the variables come to
+
+
 def test_the_build_gets_what_the_buildspec_reads(pipeline):
     project = pipeline["Resources"]["BuildProject"]["Properties"]
     given = {v["Name"] for v in project["Environment"]["EnvironmentVariables"]}

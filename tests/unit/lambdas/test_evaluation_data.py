@@ -87,7 +87,7 @@ def test_a_good_answer_gives_labels_and_predictions():
         (b"A\n", "not in the documented form"),
         (b"[]", "not in the documented form"),
         (body(prediction(), prediction()), "2 predictions for 1 rows"),
-        (body(prediction(), version="older"), "'older'; 'job' was deployed"),
+        (body(prediction(), version="older"), "'older'; 'job' was deployed: a newer run"),
         (body({"predict": "A"}), "is not {'predict', 'probabilities'}"),
         (body("A"), "is not {'predict', 'probabilities'}"),
         (body(prediction("C")), "none of the model's labels"),
