@@ -51,6 +51,12 @@ def check(params: DeploymentParams) -> None:
         faults.append("'alarms' must name the CloudWatch alarms that roll a prod deployment back")
     if len(params.alarms) > 10:
         faults.append(f"'alarms' has {len(params.alarms)} names; SageMaker takes 10")
+    if params.alarms and _watch_s(params) >= params.deadline_minutes * 60:
+        faults.append(
+            f"the alarms watch for {_watch_s(params)} seconds ('canary_wait_s' + 'bake_s', the "
+            "stack's CanaryWaitSeconds and BakeSeconds), but the pipeline waits only "
+            f"{params.deadline_minutes} minutes ('deadline_minutes', its EndpointDeadlineMinutes)"
+        )
     if params.data_capture_percent and params.hosting == "serverless":
         faults.append("'data_capture_percent' must be 0: serverless endpoints cannot capture data")
     if params.data_capture_percent and not params.data_capture_uri.startswith("s3://"):
@@ -112,22 +118,31 @@ def deployment_config(params: DeploymentParams) -> dict[str, Any] | None:
     if not params.alarms:
         return None
     routing: dict[str, Any] = {"Type": "ALL_AT_ONCE", "WaitIntervalInSeconds": 0}
-    if params.instance_count >= 2:
+    if _has_canary(params):
         instances = max(1, params.instance_count * params.canary_percent // 100)
         routing = {
             "Type": "CANARY",
             "WaitIntervalInSeconds": params.canary_wait_s,
             "CanarySize": {"Type": "INSTANCE_COUNT", "Value": instances},
         }
-    waits_s = routing["WaitIntervalInSeconds"] + params.bake_s
     return {
         "BlueGreenUpdatePolicy": {
             "TrafficRoutingConfiguration": routing,
             "TerminationWaitInSeconds": params.bake_s,
-            "MaximumExecutionTimeoutInSeconds": waits_s + 3_600,  # provisioning takes its time
+            # provisioning takes its time
+            "MaximumExecutionTimeoutInSeconds": _watch_s(params) + 3_600,
         },
         "AutoRollbackConfiguration": {"Alarms": [{"AlarmName": a} for a in params.alarms]},
     }
+
+
+def _has_canary(params: DeploymentParams) -> bool:
+    return params.instance_count >= 2
+
+
+def _watch_s(params: DeploymentParams) -> int:
+    """Return how long a guarded deployment takes, beside the provisioning."""
+    return params.bake_s + (params.canary_wait_s if _has_canary(params) else 0)
 
 
 def _variant(model_name: str, params: DeploymentParams) -> dict[str, Any]:

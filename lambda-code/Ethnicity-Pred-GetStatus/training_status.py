@@ -28,9 +28,11 @@ def training_verdict(job: Mapping[str, Any], started: Mapping[str, Any]) -> Done
 
 def _why_stopped(job: Mapping[str, Any]) -> str:
     return {
-        "MaxRuntimeExceeded": "it ran longer than max_runtime_s of action StartTraining",
-        "MaxWaitTimeExceeded": "no spot capacity within max_wait_s of action StartTraining",
-        "Interrupted": "SageMaker took the spot instance back",
+        "MaxRuntimeExceeded": "it ran longer than the stack's TrainingMaxRuntimeSeconds",
+        "MaxWaitTimeExceeded": (
+            "no spot capacity came in time; set the stack's TrainingSpot to false, or try later"
+        ),
+        "Interrupted": "SageMaker took the spot instance back (the stack's TrainingSpot)",
         "Stopped": "somebody stopped it",
     }.get(job.get("SecondaryStatus", ""), "")
 

@@ -13,6 +13,7 @@ from common.names import run_name, tags
 
 # What `train` logs, one line per epoch: "epoch=3 train_loss=0.412 validation_accuracy=0.93 …".
 METRICS = ("train_loss", "validation_accuracy", "validation_macro_recall")
+SPOT_SLACK_S = 3_600  # for a spot instance to come, and to come back, beside the training itself
 NUMBER = "([0-9.eE+-]+)"
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
@@ -40,7 +41,7 @@ class TrainingParams:
     hyperparameters: dict[str, Any] = field(default_factory=dict)
     checkpoints: bool = False
     spot: bool = False
-    max_wait_s: int = whole(60, 432_000, default=7_200)
+    max_wait_s: int = whole(0, 435_600, default=0)  # for spot, the training included; 0: see below
 
 
 def image_uri(image: Mapping[str, Any], target: str) -> str:
@@ -88,7 +89,8 @@ def training_request(
         "Tags": tags(settings.unique_id, params.execution_id, image["commit"]),
     }
     if params.spot:
-        wait_s = max(params.max_wait_s, params.max_runtime_s)  # SageMaker refuses less
+        wait_s = params.max_wait_s or params.max_runtime_s + SPOT_SLACK_S
+        wait_s = max(wait_s, params.max_runtime_s)  # SageMaker refuses less
         request["StoppingCondition"]["MaxWaitTimeInSeconds"] = wait_s
     if params.spot or params.checkpoints:  # an interrupted spot job must be able to resume
         request["CheckpointConfig"] = {"S3Uri": f"{models}/checkpoints/{name}/"}

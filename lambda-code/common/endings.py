@@ -41,7 +41,7 @@ def keep_waiting(
     if waited >= timedelta(minutes=deadline_minutes):
         raise ActionFailed(
             f"{what} after {int(waited.total_seconds() // 60)} minutes of waiting; the deadline is "
-            f"{deadline_minutes} (UserParameters 'deadline_minutes'). Look at it in SageMaker, "
-            "then retry the stage"
+            f"{deadline_minutes} (UserParameters 'deadline_minutes'). Look at it in SageMaker. "
+            "'Retry failed actions' waits on for the same, 'Retry stage' begins a new one"
         )
     return NotYet(what, state)

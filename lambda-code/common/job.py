@@ -17,6 +17,7 @@ from common.logs import bind, logger
 T = TypeVar("T")
 TOKEN_LIMIT = 2_048  # characters of a continuation token
 SUMMARY_LIMIT = 2_048
+AROUND = 30  # characters on each side of what is no JSON; the rest of UserParameters is not shown
 
 
 @dataclass(frozen=True)
@@ -179,11 +180,18 @@ def _user_parameters(data: Mapping[str, Any]) -> dict[str, Any]:
     try:
         params = json.loads(text)
     except ValueError as error:
-        at = getattr(error, "pos", "?")
-        raise WrongConfiguration(f"UserParameters is not JSON (character {at})") from None
+        raise WrongConfiguration(_not_json(text, getattr(error, "pos", 0))) from None
     if not isinstance(params, dict):
         raise WrongConfiguration(f"UserParameters is a {type(params).__name__}, not an object")
     return params
+
+
+def _not_json(text: str, position: int) -> str:
+    around = text[max(0, position - AROUND) : position + AROUND]
+    return (
+        f"UserParameters is not JSON at character {position}: …{around}… (if these are "
+        "hyperparameters, correct the stack's parameter HyperParameters)"
+    )
 
 
 def _execution(params: Mapping[str, Any]) -> dict[str, str]:

@@ -127,7 +127,8 @@ def test_an_artifact_of_another_kind_is_reported(invoke, asked, ending, put_inpu
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        ({"params": "not json"}, "UserParameters is not JSON"),
+        ({"params": "not json"}, "not JSON at character 0: …not json… (if these are hyper"),
+        ({"params": '{"hyperparameters": {"epochs": 3,}, "more": 1}'}, ': {"epochs": 3,}, "'),
         ({"params": "[]"}, "UserParameters is a list"),
         ({"params": {"execution_id": None, "colour": "red"}}, "lacks 'execution_id'"),
         ({"params": {"deadline_minutes": 0}}, "'deadline_minutes' must be a whole number from 1"),

@@ -145,6 +145,15 @@ def test_a_guarded_deployment_is_rolled_back_by_its_alarms():
     assert alarms == [{"AlarmName": "errors"}, {"AlarmName": "latency"}]
 
 
+def test_a_watch_that_outlasts_the_pipelines_patience_is_refused_with_what_to_change():
+    check(replace(PROD, deadline_minutes=45, instance_count=1, canary_wait_s=1_800, bake_s=1_800))
+    long = replace(PROD, deadline_minutes=45, instance_count=2, canary_wait_s=1_800, bake_s=1_800)
+    with pytest.raises(WrongConfiguration, match=r"3600 seconds .* only 45 minutes") as refused:
+        check(long)
+    for parameter in ("CanaryWaitSeconds", "BakeSeconds", "EndpointDeadlineMinutes"):
+        assert parameter in str(refused.value)
+
+
 def test_the_deployment_may_take_longer_than_all_its_waits():
     slow = replace(PROD, instance_count=4, canary_wait_s=3_600, bake_s=3_600)
     policy = deployment_config(slow)["BlueGreenUpdatePolicy"]

@@ -87,6 +87,8 @@ def test_traffic_between_several_hosts_is_encrypted():
 def test_a_spot_job_waits_at_least_as_long_as_it_may_run_and_can_resume():
     spot = request(spot=True, max_runtime_s=9_000, max_wait_s=60)
     assert spot["StoppingCondition"] == {"MaxRuntimeInSeconds": 9000, "MaxWaitTimeInSeconds": 9000}
+    waiting = request(spot=True, max_runtime_s=9_000)["StoppingCondition"]
+    assert waiting["MaxWaitTimeInSeconds"] == 12_600
     assert spot["EnableManagedSpotTraining"] is True
     assert "CheckpointConfig" in spot
 
