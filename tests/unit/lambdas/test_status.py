@@ -66,7 +66,7 @@ def test_a_failed_training_fails_with_the_containers_own_reason():
 
 
 def test_a_training_stopped_at_its_time_limit_says_which_limit():
-    with pytest.raises(ActionFailed, match=r"MaxRuntimeExceeded.*max_runtime_s"):
+    with pytest.raises(ActionFailed, match=r"MaxRuntimeExceeded.*TrainingMaxRuntimeSeconds"):
         training("Stopped", SecondaryStatus="MaxRuntimeExceeded")
 
 
