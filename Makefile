@@ -29,6 +29,8 @@ OWNER = $(or $(UNIQUE_ID),$(error give UNIQUE_ID=, your three initials, for exam
 # Each Key=Value of PARAMETERS as a word of its own for the shell, JSON included.
 KEY_VALUES = $(foreach pair,$(PARAMETERS),'$(pair)')
 LINES := $(if $(filter output-sync,$(.FEATURES)),--output-sync=line) # of two at a time, unmixed
+# What an engine needs: Docker has the model's requirements in its images.
+SETUP_ENGINE := setup-dev $(if $(filter docker,$(ENGINE)),,setup-model)
 LOCAL_OPTIONS = --ml $(ML) --port $(SERVE_PORT) $(if $(ENGINE),--engine $(ENGINE))
 LAMBDAS := $(notdir $(wildcard lambda-code/Ethnicity-Pred-*))
 ZIPS := $(LAMBDAS:%=build/lambda/%.py.zip) build/lambda/byo-staging.zip
@@ -116,7 +118,7 @@ build/lambda/byo-staging.zip: $(STAGED) scripts/draw_glyphs.py scripts/pipeline_
 package-lambdas: $(if $(BUCKET),setup-dev) $(ZIPS) ## zip each Lambda; with BUCKET= upload them to the code bucket
 	@$(if $(BUCKET),$(BIN)/python scripts/package_lambdas.py $(BUCKET) $(ZIPS),ls -l $(ZIPS))
 
-demo: setup-dev setup-aws $(if $(filter docker,$(ENGINE)),,setup-model) $(ZIPS) ## the whole pipeline, offline (ONCE=1, DATA=, PARAMETERS=, PORT=, ENGINE=docker)
+demo: setup-aws $(SETUP_ENGINE) $(ZIPS) ## the whole pipeline, offline (ONCE=1, DATA=, PARAMETERS=, PORT=, ENGINE=docker)
 	@LOCAL_CLOUD_ENGINE=$(ENGINE) $(BIN)/python -m demo --port $(PORT) $(if $(DATA),--data $(DATA)) $(if $(ONCE),--once) $(KEY_VALUES)
 
 base-image: ## make a base image by debootstrap, as root, where no registry is (BASE_IMAGE=)
@@ -133,10 +135,10 @@ accuracy: setup-dev setup-model ## train RECIPE= (gray or rgb) with SEEDS= on DA
 soak: setup-dev setup-model ## serve what train-local made under mixed load (MINUTES=)
 	$(BIN)/python -m bench.soak --ml $(ML) --minutes $(MINUTES)
 
-train-local: setup-model ## train by itself, in a folder shaped like /opt/ml (ML=, HYPERPARAMETERS= as JSON or its file)
+train-local: $(SETUP_ENGINE) ## train by itself, in a folder shaped like /opt/ml (ML=, ENGINE=docker, HYPERPARAMETERS= as JSON or its file)
 	@$(BIN)/python scripts/container.py train $(LOCAL_OPTIONS) $(if $(HYPERPARAMETERS),--hyperparameters '$(HYPERPARAMETERS)')
 
-serve-local: setup-model ## serve what train-local made, until Ctrl-C (SERVE_PORT=)
+serve-local: $(SETUP_ENGINE) ## serve what train-local made, until Ctrl-C (SERVE_PORT=, ENGINE=docker)
 	@$(BIN)/python scripts/container.py serve $(LOCAL_OPTIONS)
 
 predict-local: setup-dev ## ask serve-local about an image (IMAGE=)

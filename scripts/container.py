@@ -5,8 +5,8 @@ Usage: container.py train | serve | predict IMAGE [--port N] [--engine process|d
 
 Everything lies in one folder shaped like /opt/ml (build/ml; `ML=` of the Makefile). Put your own
 data under input/data/train and input/data/validation; without any, the embedded set is drawn
-there. The process engine runs the programs in the environments of the Dockerfile's targets; the
-Docker engine builds the targets and mounts the folder at /opt/ml.
+there. The process engine, which is the default, runs the programs in the environments of the
+Dockerfile's targets; the Docker engine builds the targets and mounts the folder at /opt/ml.
 """
 
 from __future__ import annotations
@@ -25,12 +25,17 @@ import draw_glyphs
 from local_cloud import engines
 from local_cloud.docker_cli.build import BuildError
 from local_cloud.docker_cli.prime import environment_of
+from local_cloud.sagemaker.docker_engine import give_back
 from local_cloud.unpacked import THREADS
 
 ROOT = Path(__file__).resolve().parent.parent
 MODEL_CODE = ROOT / "model-code"
 IMAGE = "ethnicity-prediction"
 SERVED_PORT = 8080  # SageMaker's own
+HOW = {
+    engines.PROCESS: "as a process; ENGINE=docker takes the real image",
+    engines.DOCKER: "in its image, by Docker",
+}
 CACHE = "sagemaker/warmpoolcache"  # of /opt/ml, as on an instance that SageMaker keeps warm
 CACHE_VARIABLE = "SAGEMAKER_MANAGED_WARMPOOL_CACHE_DIRECTORY"
 
@@ -45,7 +50,7 @@ def lay_out(ml: Path, hyperparameters: str) -> None:
     if not any((data / "train").glob("*")):
         drawn = {part: draw_glyphs.ROWS[part] for part in ("train", "validation")}
         draw_glyphs.write_data(data, draw_glyphs.SEED, drawn)
-    for folder in (config, ml / "model", ml / "output", ml / "checkpoints"):
+    for folder in (config, ml / "model", ml / "output", ml / "checkpoints", ml / CACHE):
         folder.mkdir(parents=True, exist_ok=True)
     channels = sorted(folder.name for folder in data.iterdir() if folder.is_dir())
     write(config / "hyperparameters.json", read_hyperparameters(hyperparameters))
@@ -90,7 +95,11 @@ def run(program: str, ml: Path, port: int, engine: str) -> int:
 
 
 def run_docker(program: str, ml: Path, port: int) -> int:
-    """Build the target and run it as SageMaker does, with the folder at /opt/ml."""
+    """Build the target and run it as SageMaker does, with the folder at /opt/ml.
+
+    `train` runs as root there; what it wrote is given back to whoever has to delete it.
+    """
+    engines.require_docker()
     tag = f"{IMAGE}:{program}"
     given = {name: os.environ.get(name) for name in ("BASE_IMAGE", "TORCH_INDEX_URL")}
     arguments = [f"--build-arg={name}={value}" for name, value in given.items() if value]
@@ -99,7 +108,11 @@ def run_docker(program: str, ml: Path, port: int) -> int:
         raise Refused(f"docker cannot build {tag}; ENGINE=process does without Docker")
     publish = ["--publish", f"127.0.0.1:{port}:{SERVED_PORT}"] if program == "serve" else []
     mount = ["--volume", f"{ml}:/opt/ml", "--env", f"{CACHE_VARIABLE}=/opt/ml/{CACHE}"]
-    return subprocess.run(["docker", "run", "--rm", *mount, *publish, tag, program]).returncode
+    try:
+        command = ["docker", "run", "--rm", *mount, *publish, tag, program]
+        return subprocess.run(command).returncode
+    finally:
+        give_back(tag, ml)
 
 
 def predict(image: Path, port: int) -> str:
@@ -126,7 +139,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("image", type=Path, nargs="?")
     parser.add_argument("--ml", type=Path, default=ROOT / "build/ml")
     parser.add_argument("--port", type=int, default=SERVED_PORT)
-    parser.add_argument("--engine", choices=[engines.PROCESS, engines.DOCKER])
+    parser.add_argument(
+        "--engine", choices=[engines.PROCESS, engines.DOCKER], default=engines.PROCESS
+    )
     parser.add_argument("--hyperparameters", default="{}", help="a JSON object, or its file")
     return parser.parse_args()
 
@@ -143,9 +158,8 @@ def act(options: argparse.Namespace) -> int:
         lay_out(ml, options.hyperparameters)
     elif not (ml / "model/model.onnx").is_file():
         raise Refused(f"{ml}/model holds no model.onnx; run `make train-local` first")
-    engine = options.engine or (engines.DOCKER if engines.docker_answers() else engines.PROCESS)
-    print(f"{options.program} on {ml} ({engine} engine)", flush=True)
-    status = run(options.program, ml, options.port, engine)
+    print(f"{options.program} on {ml} ({HOW[options.engine]})", flush=True)
+    status = run(options.program, ml, options.port, options.engine)
     if options.program == "train" and status == 0:
         print(f"how it went: {ml}/model/report.html")
     return status
@@ -155,7 +169,7 @@ def main() -> int:
     """Run one program; what cannot be done is told in one line."""
     try:
         return act(arguments())
-    except (Refused, BuildError, OSError, json.JSONDecodeError) as error:
+    except (Refused, BuildError, engines.NoEngine, OSError, json.JSONDecodeError) as error:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:

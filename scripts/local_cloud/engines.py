@@ -62,15 +62,6 @@ def require_docker() -> None:
         raise NoEngine(f"no Docker engine answers; start it, or leave the engine out: {reason}")
 
 
-def docker_answers() -> bool:
-    """Say whether a Docker engine is there."""
-    try:
-        require_docker()
-    except NoEngine:
-        return False
-    return True
-
-
 def registry(endpoint: str) -> str:
     """Return the name under which Docker knows the ECR of the cloud at this URL."""
     return urlsplit(endpoint).netloc
