@@ -73,6 +73,8 @@ def main() -> int:
     tools = ROOT / ".tools/aws/bin"
     story = Story(cloud, console, options.data, work, tools, parameters=options.parameters)
     signal.signal(signal.SIGTERM, _interrupt)
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as `nohup` sets it
+        signal.signal(signal.SIGHUP, _interrupt)
     try:
         cloud.refuse_a_taken_port()
         shutil.rmtree(work, ignore_errors=True)

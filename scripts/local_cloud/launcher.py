@@ -73,7 +73,10 @@ def deaf_session() -> botocore.session.Session:
 
 
 class RunningCloud:
-    """A local cloud in a process group of its own; use it as a context manager."""
+    """A local cloud in a process group of its own; use it as a context manager.
+
+    It ends with this process, whatever ends that.
+    """
 
     def __init__(self, state: Path, port: int | None = None) -> None:
         self.state = state.resolve()
@@ -119,10 +122,14 @@ class RunningCloud:
                 cwd=self.state,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,  # closes with this process, and so ends the server
                 start_new_session=True,
             )
-        self._wait_until_ready(timeout_s)
+        try:
+            self._wait_until_ready(timeout_s)
+        except BaseException:
+            self.stop()
+            raise
 
     def stop(self, timeout_s: float = 15) -> None:
         """End the server and every process it started."""
@@ -137,6 +144,8 @@ class RunningCloud:
             process.wait()
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)  # what it started and did not end itself
+        if process.stdin:
+            process.stdin.close()
         if engines.chosen() == engines.DOCKER:
             engines.sweep(self.state)
 
@@ -180,7 +189,6 @@ class RunningCloud:
                     return
             except (urllib.error.URLError, OSError):
                 time.sleep(0.05)
-        self.stop()
         tail = self.log.read_text(errors="replace")[-2000:]
         raise LocalCloudError(
             f"the local cloud did not start on {self.url}; {self.log} ends:\n{tail}"
