@@ -268,6 +268,18 @@ def test_an_execution_that_waits_can_be_stopped() -> None:
     assert replay.under_way()["Make"].execution_id == first
 
 
+@pytest.mark.parametrize("mode", ["SUPERSEDED", "QUEUED"])
+def test_an_end_to_all_executions_lets_none_of_them_on(mode: str) -> None:
+    replay = Replay(pipeline(*THREE, mode=mode))
+    for _ in range(3):
+        replay.start()
+    started = list(replay.under_way())
+    effects = replay.engine.stop_all("over")
+    assert {e.status for e in replay.engine.executions.values()} <= {"Stopped", "Superseded"}
+    assert [e for e in effects if isinstance(e, Perform)] == []
+    assert [e.run.action.name for e in effects if isinstance(e, Abandon)] == started
+
+
 def test_a_stopped_stage_can_be_retried() -> None:
     replay = Replay(pipeline(*THREE))
     execution = replay.start()

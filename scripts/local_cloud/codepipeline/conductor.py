@@ -15,7 +15,7 @@ from local_cloud.codepipeline import announcements
 from local_cloud.codepipeline.decisions import Abandon, Announce, Effect, Perform
 from local_cloud.codepipeline.effects import message_of
 from local_cloud.codepipeline.engine import Engine
-from local_cloud.codepipeline.model import ActionRun, Failure, Result
+from local_cloud.codepipeline.model import ABANDONED, IN_PROGRESS, ActionRun, Failure, Result
 from local_cloud.codepipeline.work import ActionFailed, Cancel, Work
 from local_cloud.codepipeline.work import Effect as ActionEffect
 from local_cloud.errors import ApiError
@@ -53,7 +53,11 @@ class Conductor:
             self.carry_out(self.engine.failed(run, failure))
 
     def after(self, run: ActionRun, seconds: float, call: Callable[[], None]) -> Cancel:
-        """Call something in a thread of its own; an exception in it fails the action."""
+        """Call something in a thread of its own, unless the run has ended before.
+
+        An exception in it fails the action; what it began of a run that was abandoned meanwhile
+        is abandoned too.
+        """
         context = contextvars.copy_context()
         timer = threading.Timer(seconds, context.run, [self._guarded, run, call])
         timer.daemon = True
@@ -81,6 +85,8 @@ class Conductor:
         spawn("announce", seams.emit_event, "aws.codepipeline", detail_type, detail, resources)
 
     def _guarded(self, run: ActionRun, call: Callable[[], None]) -> None:
+        if self._status(run) != IN_PROGRESS:
+            return
         try:
             call()
         except ActionFailed as error:
@@ -94,6 +100,12 @@ class Conductor:
         except Exception as error:
             logger.exception("action %s broke", run.action.name)
             self.failed(run, Failure("SystemUnavailable", f"local cloud: {error!r}"))
+        if self._status(run) == ABANDONED:
+            self.effects[run.action.provider].abandon(run)
+
+    def _status(self, run: ActionRun) -> str:
+        with self.lock:
+            return run.status
 
 
 class RunReporter:

@@ -123,6 +123,12 @@ class Engine:
             effects += [Abandon(run), Announce(execution, "ABANDONED", run.stage, run)]
         return effects + self._stopped(execution)
 
+    def stop_all(self, reason: str) -> list[Effect]:
+        """Stop every execution at once; those that wait come first, so that none enters a stage."""
+        unfinished = [e for e in self.executions.values() if e.status not in ENDED]
+        unfinished.sort(key=lambda e: any(run.status == model.IN_PROGRESS for run in e.runs))
+        return [effect for e in unfinished for effect in self.stop(e.id, True, reason)]
+
     def retry(self, stage_name: str, execution_id: str, all_actions: bool) -> list[Effect]:
         """Run the failed actions of a stage again, or all of them, in the same execution."""
         execution = self.execution(execution_id)

@@ -122,10 +122,8 @@ class CodePipeline(JsonService):
         record = self.records.pop(request["name"], None)
         if record is not None:
             with record.conductor.lock:
-                for execution in record.engine.executions.values():
-                    if execution.status in ("InProgress", "Stopping"):
-                        effects = record.engine.stop(execution.id, True, "the pipeline was deleted")
-                        record.conductor.carry_out(effects)
+                effects = record.engine.stop_all("the pipeline was deleted")
+                record.conductor.carry_out(effects)
         return {}
 
     def get_pipeline(self, request: dict[str, Any], call: Call) -> dict[str, Any]:
