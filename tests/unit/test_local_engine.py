@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -162,6 +163,18 @@ def test_only_a_failed_stage_can_be_retried() -> None:
     with pytest.raises(ApiError) as refused:
         replay.engine.retry("Nowhere", execution, all_actions=False)
     assert code_of(refused) == "StageNotFoundException"
+
+
+def test_a_stage_is_not_retried_once_the_pipeline_was_changed() -> None:
+    replay = Replay(pipeline(*THREE))
+    execution = replay.start()
+    replay.fail("Get")
+    replay.engine.pipeline = pipeline(*THREE[:2])
+    with pytest.raises(ApiError, match="was changed") as error:
+        replay.engine.retry("Source", execution, False)
+    assert code_of(error) == "StageNotRetryableException"
+    replay.engine.pipeline = replace(pipeline(*THREE), version=3)
+    replay.engine.retry("Source", execution, False)
 
 
 def test_a_stage_that_saw_a_newer_execution_is_not_retried() -> None:

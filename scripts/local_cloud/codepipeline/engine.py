@@ -141,6 +141,12 @@ class Engine:
                 "StageNotRetryableException",
                 f"Stage {stage_name} cannot be retried: in this execution it is {status}",
             )
+        if execution.pipeline.stages != self.pipeline.stages:
+            raise ApiError(
+                "StageNotRetryableException",
+                f"Stage {stage_name} cannot be retried: the pipeline was changed since; "
+                "start a new execution",
+            )
         state = self.stage(stage_name)
         if state.latest != execution_id or state.current is not None:
             raise ApiError(
