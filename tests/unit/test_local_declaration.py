@@ -120,6 +120,7 @@ def test_what_would_not_be_honoured_is_refused_by_name(
             "no action before it has the namespace Later",
         ),
         (with_action(1, region="eu-west-1"), "region"),
+        (with_action(1, timeoutInMinutes=30), "timeoutInMinutes"),
         (with_action(0, outputArtifacts=[]), "0 output artifacts"),
         (declared(pipelineType="V1", variables=[{"name": "x"}]), "V2"),
     ],

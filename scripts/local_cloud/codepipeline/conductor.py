@@ -10,7 +10,7 @@ from collections.abc import Callable
 from botocore.exceptions import BotoCoreError, ClientError
 
 from local_cloud import seams
-from local_cloud.background import spawn, time_scale
+from local_cloud.background import spawn
 from local_cloud.codepipeline import announcements
 from local_cloud.codepipeline.decisions import Abandon, Announce, Effect, Perform
 from local_cloud.codepipeline.effects import message_of
@@ -70,15 +70,6 @@ class Conductor:
         work = Work(run, effect.execution, self._account, self._region, reporter)
         action = self.effects[run.action.provider]
         self.after(run, 0, lambda: action.perform(work))
-        if run.action.timeout_minutes and run.action.provider != "Manual":
-            minutes = run.action.timeout_minutes
-            seconds = minutes * 60 * time_scale()
-            self.after(run, seconds, lambda: self._time_out(run, minutes))
-
-    def _time_out(self, run: ActionRun, minutes: int) -> None:
-        message = f"The action did not end within its timeout of {minutes} minutes"
-        self.failed(run, Failure("JobFailed", message))
-        self.effects[run.action.provider].abandon(run)
 
     def _announce(self, change: Announce) -> None:
         detail_type, detail, resources = announcements.event(change, self._account, self._region)

@@ -184,6 +184,9 @@ def _check_action(action: Action, provider: Provider) -> None:
         if takes and str(action.configuration.get(key, default)).lower() != only.lower():
             message = f"action {action.name}: {key} must be {only} offline: {why}"
             raise ApiError("NotImplemented", message, 501)
+    if action.timeout_minutes is not None and action.category != "Approval":
+        message = f"action {action.name}: timeoutInMinutes is for manual approvals only"
+        raise _invalid(message, "Action")
     if len(action.configuration.get("UserParameters", "")) > USER_PARAMETERS_LIMIT:
         message = f"UserParameters of {action.name} exceeds {USER_PARAMETERS_LIMIT} characters"
         raise _invalid(message, "Action")
