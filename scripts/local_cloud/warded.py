@@ -36,7 +36,7 @@ class Warded:
                 cwd=cwd,
                 stdin=subprocess.PIPE,
                 stdout=output,
-                stderr=output,
+                stderr=subprocess.STDOUT,
                 pass_fds=(theirs, *pass_fds),
                 process_group=0,
             )

@@ -7,6 +7,7 @@ privileged mode.
 Not emulated: the build image (the programs of this machine are used; `runtime-versions` is
 noted), caches, batch builds, webhooks, reports, VPCs, secondary sources and artifacts, S3 logs,
 variables from Parameter Store or Secrets Manager, `on-failure` other than ABORT, and sources
-other than CodePipeline and S3. Builds never wait in a queue. `run-as` is refused. No events are
+other than CodePipeline and S3, and what a command leaves in the background (it ends with the
+command). Builds never wait in a queue. `run-as` is refused. No events are
 sent to EventBridge.
 """

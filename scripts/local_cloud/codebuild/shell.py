@@ -1,20 +1,20 @@
 """Runs the commands of a build, each in a shell that finds what the one before it left.
 
 As CodeBuild's agent does: variables (all of them, exported or not) and the folder go from one
-command to the next through files; functions, options and traps do not.
+command to the next through files; functions, options and traps do not. What a command leaves in the
+background ends with it.
 """
 
 from __future__ import annotations
 
-import atexit
-import contextlib
-import os
+import io
 import shlex
-import signal
 import subprocess
 import threading
 from collections.abc import Callable
 from pathlib import Path
+
+from local_cloud.warded import Warded
 
 SCRIPT = """cd "$(cat {folder})" || exit 1
 . {variables}
@@ -25,7 +25,6 @@ export -p > {variables}
 pwd > {folder}
 exit $CODEBUILD_LAST_EXIT
 """
-_running: set[int] = set()  # process groups
 
 
 class Interrupted(Exception):
@@ -48,9 +47,10 @@ class Shell:
         self._write = write
         self._argv = ["bash", "--posix"] if posix else ["bash"]
         self._base = {name: variables[name] for name in ("PATH", "HOME", "LANG")}
-        self._process: subprocess.Popen[str] | None = None
-        self._interrupted = threading.Event()
-        self._starting = threading.Lock()  # a command either was started or never will be
+        self._scratch = scratch
+        self._running: Warded | None = None
+        self._interrupted = False
+        self._lock = threading.Lock()  # a command is started and can be ended, or never will be
         self._folder.write_text(f"{source}\n")
         self._variables.write_text(
             "".join(f"export {name}={shlex.quote(value)}\n" for name, value in variables.items())
@@ -63,38 +63,34 @@ class Shell:
             variables=shlex.quote(str(self._variables)),
             command=command,
         )
-        with self._starting:
-            if self._interrupted.is_set():
+        with self._lock:
+            if self._interrupted:
                 raise Interrupted
-            process = subprocess.Popen(
-                [*self._argv, "-c", script],
-                env=self._base,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                errors="replace",
-                process_group=0,
-            )
-            self._process = process
-            _running.add(process.pid)
+            argv = [*self._argv, "-c", script]
+            program = Warded(argv, self._base, self._scratch, subprocess.PIPE)
+            self._running = program
         try:
-            for line in process.stdout or ():
-                self._write(line.rstrip("\n"))
-            status = process.wait()
+            with io.TextIOWrapper(
+                program.process.stdout or io.BytesIO(), errors="replace"
+            ) as output:
+                for line in output:
+                    self._write(line.rstrip("\n"))
+            status = program.exit_code()
         finally:
-            _kill(process.pid)
-            _running.discard(process.pid)
-        if self._interrupted.is_set():
+            with self._lock:
+                self._running = None
+            program.kill()
+            program.exit_code()
+        if self._interrupted:
             raise Interrupted
         return status
 
     def interrupt(self) -> None:
         """End the command in hand with all that it started; no other one will run."""
-        with self._starting:
-            self._interrupted.set()
-        if self._process and self._process.poll() is None:
-            _kill(self._process.pid)
+        with self._lock:
+            self._interrupted = True
+            if self._running:
+                self._running.kill()
 
     def variables(self) -> dict[str, str]:
         """Return the variables as the last command left them."""
@@ -109,15 +105,3 @@ class Shell:
         """Set a variable for the commands to come."""
         with self._variables.open("a") as variables:
             variables.write(f"export {name}={shlex.quote(value)}\n")
-
-
-def _kill(group: int) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(group, signal.SIGKILL)
-
-
-@atexit.register
-def _kill_all() -> None:
-    """Leave no command of a build behind: they are in process groups of their own."""
-    for group in list(_running):
-        _kill(group)

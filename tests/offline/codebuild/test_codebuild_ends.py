@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -67,12 +68,15 @@ def test_a_build_within_its_time_is_left_alone(run: Any) -> None:
     assert run("['true']", timeout_s=60)["buildStatus"] == "SUCCEEDED"
 
 
-def test_no_process_of_a_build_outlives_the_cloud(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=lambda n: n.name)
+def test_no_process_of_a_build_outlives_the_cloud(number: signal.Signals, tmp_path: Path) -> None:
     mark = f"sleep 61.{time.time_ns() % 10**9}"
     with RunningCloud(tmp_path / "cloud") as cloud:
         start_build(cloud, mark)
         wait_until(lambda: mark in processes(), "the build never started its command")
-    wait_until(lambda: mark not in processes(), "the command outlived the cloud")
+        assert cloud._process
+        cloud._process.send_signal(number)
+        wait_until(lambda: mark not in processes(), "the command outlived the cloud")
 
 
 def start_build(cloud: RunningCloud, command: str) -> None:

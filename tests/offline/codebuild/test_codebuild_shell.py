@@ -74,12 +74,14 @@ def test_the_variables_can_be_read_and_set_from_outside(shell: Shell, lines: lis
 def test_an_interrupt_ends_the_command_with_all_that_it_started(
     shell: Shell, lines: list[str]
 ) -> None:
-    timer = threading.Timer(0.5, shell.interrupt)
-    timer.start()
-    started = time.monotonic()
+    def interrupt_once_it_speaks() -> None:
+        while not lines:
+            time.sleep(0.01)
+        shell.interrupt()
+
+    threading.Thread(target=interrupt_once_it_speaks, daemon=True).start()
     with pytest.raises(Interrupted):
-        shell.run("sleep 60 & echo $!; sleep 60")
-    assert time.monotonic() - started < 10
+        shell.run("sleep 600 & echo $!; sleep 600")
     deadline = time.monotonic() + 5
     while Path(f"/proc/{lines[0]}").exists() and not is_zombie(int(lines[0])):
         assert time.monotonic() < deadline, "the background process lives on"
@@ -88,6 +90,12 @@ def test_an_interrupt_ends_the_command_with_all_that_it_started(
         with pytest.raises(Interrupted):
             shell.run("echo never")
     assert "never" not in lines
+
+
+def test_a_command_ends_with_what_it_left_in_the_background(shell: Shell, lines: list[str]) -> None:
+    assert shell.run("sleep 600 & echo $!") == 0
+    assert is_zombie(int(lines[0]))
+    assert shell.run("exec > /dev/null 2>&1; sleep 0.5; exit 3") == 3
 
 
 def is_zombie(pid: int) -> bool:
