@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import WaiterError
 from demo.calls import CREDENTIAL_HELPER
 from local_cloud.launcher import ACCOUNT, REGION, RunningCloud
 
@@ -153,6 +154,41 @@ def test_an_operation_that_is_not_emulated_says_so(cloud, refusal):
     assert "codecommit:ListPullRequests" in message
 
 
+def test_a_commit_is_named_by_its_whole_id(cloud, repository, refusal):
+    get = cloud.client("codecommit").get_commit
+    for name in ("HEAD", "main", "0123abc", "--all"):
+        status, code, _ = refusal(get, repositoryName=name_of(repository), commitId=name)
+        assert (status, code) == (400, "InvalidCommitIdException"), name
+    unknown = refusal(get, repositoryName=name_of(repository), commitId="0" * 40)
+    assert unknown[:2] == (400, "CommitIdDoesNotExistException")
+
+
+def test_what_a_repository_would_not_honour_is_refused_by_name(cloud, refusal):
+    create = cloud.client("codecommit").create_repository
+    for ignored in ({"tags": {"owner": "me"}}, {"kmsKeyId": "alias/mine"}):
+        status, code, message = refusal(create, repositoryName="refused", **ignored)
+        assert (status, code) == (501, "NotImplemented")
+        assert next(iter(ignored)) in message
+    cloudformation = cloud.client("cloudformation")
+    properties = {
+        "RepositoryName": "refused",
+        "Code": {"S3": {"Bucket": "bucket", "Key": "key"}},
+        "Triggers": [{"Name": "T", "DestinationArn": "arn", "Events": ["all"]}],
+        "Tags": [{"Key": "owner", "Value": "me"}],
+        "KmsKeyId": "alias/mine",
+    }
+    resource = {"Type": "AWS::CodeCommit::Repository", "Properties": properties}
+    body = json.dumps({"Resources": {"Repository": resource}})
+    cloudformation.create_stack(StackName="refused", TemplateBody=body, OnFailure="DO_NOTHING")
+    with pytest.raises(WaiterError):
+        cloudformation.get_waiter("stack_create_complete").wait(
+            StackName="refused", WaiterConfig={"Delay": 0.1, "MaxAttempts": 50}
+        )
+    events = cloudformation.describe_stack_events(StackName="refused")["StackEvents"]
+    reasons = " ".join(event.get("ResourceStatusReason", "") for event in events)
+    assert all(name in reasons for name in ("Code", "Triggers", "Tags", "KmsKeyId")), reasons
+
+
 def test_a_repository_is_a_resource_of_a_stack(cloud):
     cloudformation = cloud.client("cloudformation")
     resource = {
@@ -170,12 +206,20 @@ def test_a_repository_is_a_resource_of_a_stack(cloud):
     )
     [stack] = cloudformation.describe_stacks(StackName="git-stack")["Stacks"]
     assert stack["Outputs"][0]["OutputValue"] == f"{cloud.url}/v1/repos/of-a-stack"
+    resource["Properties"] = {"RepositoryName": "renamed", "RepositoryDescription": "Moved"}
+    cloudformation.update_stack(StackName="git-stack", TemplateBody=json.dumps(body))
+    cloudformation.get_waiter("stack_update_complete").wait(
+        StackName="git-stack", WaiterConfig=wait
+    )
+    renamed = cloud.client("codecommit").get_repository(repositoryName="renamed")
+    assert renamed["repositoryMetadata"]["repositoryDescription"] == "Moved"
+    assert renamed["repositoryMetadata"]["cloneUrlHttp"] == f"{cloud.url}/v1/repos/renamed"
     cloudformation.delete_stack(StackName="git-stack")
     cloudformation.get_waiter("stack_delete_complete").wait(
         StackName="git-stack", WaiterConfig=wait
     )
     listed = cloud.client("codecommit").list_repositories()["repositories"]
-    assert "of-a-stack" not in {repository["repositoryName"] for repository in listed}
+    assert not {"of-a-stack", "renamed"} & {known["repositoryName"] for known in listed}
 
 
 def keys_of(client: Callable[[str], Any]) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import time
@@ -11,10 +12,13 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from local_cloud import identity, seams, state
+from local_cloud.codecommit.resource import RepositoryResource
 from local_cloud.errors import ApiError
+from local_cloud.members import members, refuse_unhonoured
 from local_cloud.service import Call, JsonService, Need
 
-RESOURCE_TYPE = "AWS::CodeCommit::Repository"
+COMMIT_ID = re.compile(r"[0-9a-f]{40}")
+HONOURED = members("repositoryName", "repositoryDescription")
 
 
 class CodeCommit(JsonService):
@@ -29,11 +33,11 @@ class CodeCommit(JsonService):
     def install(self) -> None:
         """Register the service and its CloudFormation type."""
         super().install()
-        seams.register_resource(RESOURCE_TYPE, self._cfn_create, self._cfn_update, self._cfn_delete)
+        RepositoryResource(self).install()
 
     def needs(self, operation: str, request: dict[str, Any], call: Call) -> Iterable[Need]:
         """Scope every operation to the repository that it names."""
-        name = request.get("repositoryName")
+        name = request.get("repositoryName") or request.get("oldName")
         resource = self.arn(name, call.account, call.region) if name else "*"
         return [Need(f"codecommit:{operation}", resource)]
 
@@ -48,21 +52,18 @@ class CodeCommit(JsonService):
         return state.folder("codecommit") / f"{name}.git"
 
     def create_repository(self, request: dict[str, Any], call: Call) -> dict[str, Any]:
+        refuse_unhonoured("codecommit:CreateRepository", HONOURED, request)
         name = request["repositoryName"]
-        if name in self.repositories:
-            raise ApiError(
-                "RepositoryNameExistsException", f"Repository named {name} already exists"
-            )
+        self._refuse_a_taken_name(name)
         now = time.time()
         self.repositories[name] = {
             "repositoryName": name,
             "repositoryId": str(uuid.uuid4()),
             "repositoryDescription": request.get("repositoryDescription", ""),
             "accountId": call.account,
-            "Arn": self.arn(name, call.account, call.region),
-            "cloneUrlHttp": f"{identity.endpoint_url()}/v1/repos/{name}",
             "creationDate": now,
             "lastModifiedDate": now,
+            **self._places(name, call),
         }
         bare = self.path(name)
         shutil.rmtree(bare, ignore_errors=True)
@@ -95,6 +96,11 @@ class CodeCommit(JsonService):
 
     def get_commit(self, request: dict[str, Any], call: Call) -> dict[str, Any]:
         bare, commit = self.path(request["repositoryName"]), request["commitId"]
+        if not COMMIT_ID.fullmatch(commit):
+            raise ApiError(
+                "InvalidCommitIdException",
+                f"{commit} is no commit ID: give all 40 hexadecimal digits",
+            )
         fields = "%H%n%T%n%P%n%an%n%ae%n%at +0000%n%cn%n%ce%n%ct +0000%n%B"
         shown = git(
             "-C", str(bare), "show", "--no-patch", f"--format={fields}", commit, check=False
@@ -114,6 +120,21 @@ class CodeCommit(JsonService):
                 "message": "\n".join(lines[9:]).strip(),
             }
         }
+
+    def update_repository_name(self, request: dict[str, Any], call: Call) -> None:
+        old, new = request["oldName"], request["newName"]
+        record, bare = self._find(old), self.path(old)
+        if new == old:
+            return
+        self._refuse_a_taken_name(new)
+        self.repositories[new] = self.repositories.pop(old)
+        record.update(repositoryName=new, lastModifiedDate=time.time(), **self._places(new, call))
+        bare.rename(self.path(new))
+
+    def update_repository_description(self, request: dict[str, Any], call: Call) -> None:
+        record = self._find(request["repositoryName"])
+        record["repositoryDescription"] = request.get("repositoryDescription", "")
+        record["lastModifiedDate"] = time.time()
 
     def delete_repository(self, request: dict[str, Any], call: Call) -> dict[str, Any]:
         record = self.repositories.get(request["repositoryName"])
@@ -172,45 +193,22 @@ class CodeCommit(JsonService):
         bare = self.path(record["repositoryName"])
         git("-C", str(bare), "symbolic-ref", "HEAD", f"refs/heads/{branch}")
 
+    def _places(self, name: str, call: Call) -> dict[str, str]:
+        return {
+            "Arn": self.arn(name, call.account, call.region),
+            "cloneUrlHttp": f"{identity.endpoint_url()}/v1/repos/{name}",
+        }
+
+    def _refuse_a_taken_name(self, name: str) -> None:
+        if name in self.repositories:
+            raise ApiError(
+                "RepositoryNameExistsException", f"Repository named {name} already exists"
+            )
+
     def _find(self, name: str) -> dict[str, Any]:
         if name not in self.repositories:
             raise ApiError("RepositoryDoesNotExistException", f"{name} does not exist")
         return self.repositories[name]
-
-    def _cfn_create(self, logical_id: str, properties: dict, stack_name: str) -> tuple[str, dict]:
-        account, region = seams.account_and_region()
-        request = {"repositoryName": properties["RepositoryName"]}
-        if description := properties.get("RepositoryDescription"):
-            request["repositoryDescription"] = description
-        created = self.create_repository(request, Call("", account, region))
-        return self._attributes(created["repositoryMetadata"])
-
-    def _cfn_update(
-        self, physical_id: str, old: dict, new: dict, stack_name: str
-    ) -> tuple[str, dict]:
-        record = next(r for r in self.repositories.values() if r["repositoryId"] == physical_id)
-        if new["RepositoryName"] != record["repositoryName"]:
-            bare = self.path(record["repositoryName"])
-            del self.repositories[record["repositoryName"]]
-            record["repositoryName"] = new["RepositoryName"]
-            self.repositories[record["repositoryName"]] = record
-            bare.rename(self.path(record["repositoryName"]))
-        record["repositoryDescription"] = new.get("RepositoryDescription", "")
-        return self._attributes(record)
-
-    def _cfn_delete(self, physical_id: str, properties: dict) -> None:
-        account, region = seams.account_and_region()
-        request = {"repositoryName": properties["RepositoryName"]}
-        self.delete_repository(request, Call("", account, region))
-
-    @staticmethod
-    def _attributes(record: dict[str, Any]) -> tuple[str, dict]:
-        return record["repositoryId"], {
-            "Arn": record["Arn"],
-            "Name": record["repositoryName"],
-            "CloneUrlHttp": record["cloneUrlHttp"],
-            "CloneUrlSsh": f"ssh://git-codecommit/v1/repos/{record['repositoryName']}",
-        }
 
 
 def git(*arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:

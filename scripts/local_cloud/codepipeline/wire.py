@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+from local_cloud.codecommit import COMMIT_ID
 from local_cloud.codepipeline.declaration import Pipeline
 from local_cloud.errors import ApiError
 
@@ -33,6 +34,9 @@ def source_overrides(pipeline: Pipeline, revisions: list[dict[str, str]]) -> dic
             raise ApiError("NotImplemented", f"revisionType {kind} is not emulated", 501)
         if revision["actionName"] not in sources:
             message = f"{revision['actionName']} is no source action of the pipeline"
+            raise ApiError("ValidationException", message)
+        if not COMMIT_ID.fullmatch(revision["revisionValue"]):
+            message = f"{revision['revisionValue']} is no commit ID of 40 hexadecimal digits"
             raise ApiError("ValidationException", message)
     return {revision["actionName"]: revision["revisionValue"] for revision in revisions}
 
