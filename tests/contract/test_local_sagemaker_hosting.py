@@ -87,6 +87,24 @@ def test_a_rollback_without_an_old_fleet_leaves_only_deletion():
     endpoint.delete(106.0)
 
 
+@pytest.mark.parametrize(("ending", "serves"), [("updated", "two"), ("rolled_back", "one")])
+def test_whoever_sees_the_end_of_an_update_sees_what_serves(ending, serves, monkeypatch):
+    endpoint = endpoint_in_service()
+    endpoint.update(config("two"), {}, 102.0)
+    if ending == "rolled_back":
+        endpoint.roll_back("it failed", 103.0)
+    seen = []
+    enter = Endpoint._enter
+
+    def entered(self, status, now):
+        enter(self, status, now)
+        seen.append((status, self.config_name, self.pending))
+
+    monkeypatch.setattr(Endpoint, "_enter", entered)
+    getattr(endpoint, ending)(104.0)
+    assert seen == [("InService", serves, None)]
+
+
 def test_a_failed_endpoint_can_only_be_deleted():
     endpoint = Endpoint("glyphs", ARN, config("one"), {}, 100.0)
     endpoint.failed("x" * 2000, 101.0)

@@ -87,6 +87,19 @@ def test_a_job_that_was_asked_to_stop_proceeds_no_further():
     assert job.secondary == "Stopping"
 
 
+@pytest.mark.parametrize("steps", [["Stopping", "Uploading"], ["Uploading", "Stopping"]])
+def test_a_job_that_was_stopped_while_it_ended_is_stopped(steps):
+    job = job_after("Downloading", "Training", *steps)
+    job.end("Completed", 105.0)
+    assert (job.status, job.secondary) == ("Stopped", "Stopped")
+
+
+def test_a_job_that_nobody_stopped_completes():
+    job = job_after("Downloading", "Training", "Uploading")
+    job.end("Completed", 104.0)
+    assert (job.status, job.secondary) == ("Completed", "Completed")
+
+
 def test_a_failure_says_why_in_1024_characters():
     job = job_after("Downloading", "Training")
     job.fail(algorithm_error("e" * 5000, 7), 103.0)

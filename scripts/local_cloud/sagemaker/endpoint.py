@@ -69,10 +69,10 @@ class Endpoint:
 
     def updated(self, now: float) -> None:
         """The new fleet serves alone."""
-        self._enter("InService", now)
         if self.pending is not None:
             self.config = self.pending
         self.pending = None
+        self._enter("InService", now)  # last: whoever sees it must see what serves
 
     def roll_back(self, reason: str, now: float) -> None:
         """Give up the update; all traffic goes back to the old fleet."""
@@ -81,8 +81,8 @@ class Endpoint:
 
     def rolled_back(self, now: float) -> None:
         """The old fleet serves alone; the reason of the rollback stays to be read."""
-        self._enter("InService", now)
         self.pending = None
+        self._enter("InService", now)
 
     def rollback_failed(self, reason: str, now: float) -> None:
         """Neither the update nor the way back worked."""

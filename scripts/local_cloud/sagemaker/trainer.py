@@ -61,7 +61,7 @@ class Trainer:
     def run(self) -> None:
         """Take the job from Starting to its end; never raises."""
         try:
-            self.job.enter(self._run(), time.time())
+            self.job.end(self._run(), time.time())
         except (JobFailed, EngineError) as failure:
             self._fail(str(failure))
         except (ClientError, BotoCoreError) as error:
@@ -88,7 +88,7 @@ class Trainer:
         ending = self._watch()
         self.job.enter("Uploading", time.time())
         self._upload()
-        return "Stopped" if ending == "Completed" and self._stop.is_set() else ending
+        return ending
 
     def _download(self) -> None:
         request = self.job.request

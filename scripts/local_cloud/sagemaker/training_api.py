@@ -49,13 +49,13 @@ class TrainingApi(SageMakerBase):
 
     def stop_training_job(self, request: dict[str, Any], _call: Call) -> dict[str, Any]:
         trainer = self._trainer(request)
-        if trainer.job.has_ended:
+        if trainer.job.request_stop(time.time()):
+            trainer.stop()
+        elif trainer.job.has_ended:
             raise Refused(
                 "The request was rejected because the training job is in status "
                 f"{trainer.job.status}."
             )
-        if trainer.job.request_stop(time.time()):
-            trainer.stop()
         return {}
 
     def delete_training_job(self, request: dict[str, Any], _call: Call) -> dict[str, Any]:

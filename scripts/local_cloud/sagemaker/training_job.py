@@ -109,6 +109,12 @@ class TrainingJob:
             self._step("Stopping", now)
             return True
 
+    def end(self, secondary: str, now: float) -> None:
+        """Take the last step; a job that was asked to stop while it ended is Stopped."""
+        with self._lock:
+            stopped = secondary == "Completed" and self.status == "Stopping"
+            self._step("Stopped" if stopped else secondary, now)
+
     def fail(self, reason: str, now: float) -> None:
         """End the job as Failed with the first 1,024 characters of the reason."""
         with self._lock:
