@@ -1,7 +1,8 @@
 """Fetches an image from the local ECR; `command` says how its programs run without a container.
 
 Every fetch goes through the ECR API as the given role, as SageMaker's own pull does, so a role
-without `ecr:BatchGetImage` fails here; only the bytes are kept from one fetch to the next.
+without `ecr:GetAuthorizationToken` or `ecr:BatchGetImage` fails here; only the bytes are kept from
+one fetch to the next.
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ class Located:
 
     repository: str
     digest: str
+    token: str = field(repr=False)  # of the registry
     blobs: list[tuple[str, str]] = field(repr=False)  # digest and URL: configuration, then layers
 
 
@@ -62,12 +64,13 @@ def locate(uri: str, credentials: dict[str, str], region: str) -> Located:
     repository = parsed["repository"]
     wanted = {"imageDigest": parsed["digest"]} if parsed["digest"] else {"imageTag": parsed["tag"]}
     try:
+        token = ecr.get_authorization_token()["authorizationData"][0]["authorizationToken"]
         digest, manifest = _manifest(ecr, uri, repository, wanted)
         blobs = [manifest["config"]["digest"], *(layer["digest"] for layer in manifest["layers"])]
         urls = _download_urls(ecr, uri, repository, blobs)
     except ClientError as error:
         raise ImageError(f"cannot pull {uri}: {error.response['Error']['Message']}") from error
-    return Located(repository, digest, [(blob, urls[blob]) for blob in blobs])
+    return Located(repository, digest, token, [(blob, urls[blob]) for blob in blobs])
 
 
 def unpack(uri: str, credentials: dict[str, str], region: str) -> UnpackedImage:

@@ -19,8 +19,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from botocore.exceptions import ClientError
-
 from local_cloud import engines, identity, images, state
 from local_cloud.docker_cli.registry import Credentials
 from local_cloud.engines import docker
@@ -126,13 +124,12 @@ class DockerEngine:
         registry = engines.registry(identity.endpoint_url())
         try:
             found = images.locate(image_uri, session.credentials, session.region)
-            token = session.client("ecr").get_authorization_token()["authorizationData"][0]
-        except (images.ImageError, ClientError) as error:
+        except images.ImageError as error:
             raise PullError(str(error)) from error
         name = f"{registry}/{found.repository}@{found.digest}"
         with tempfile.TemporaryDirectory() as folder:
             login = Credentials({"DOCKER_CONFIG": folder})
-            login.write(registry, token["authorizationToken"])
+            login.write(registry, found.token)
             pulled = docker("--config", folder, "pull", "--quiet", name)
         if pulled.returncode:
             raise PullError(pulled.stderr.strip())

@@ -278,11 +278,12 @@ def make_bucket(aws: RunningCloud) -> str:
     return "ml-data"
 
 
-def make_execution_role(aws: RunningCloud) -> str:
-    """The execution role: the bucket, the images, logs and metrics, and what alarms say."""
-    rights = {
+def execution_rights() -> dict[str, tuple[list[str], Any]]:
+    """The bucket, the registry and its images, logs and metrics, and what alarms say."""
+    return {
         "s3": (["s3:GetObject", "s3:PutObject", "s3:ListBucket"], "arn:aws:s3:::ml-data*"),
-        "ecr": (
+        "registry": (["ecr:GetAuthorizationToken"], "*"),
+        "images": (
             [
                 "ecr:BatchCheckLayerAvailability",
                 "ecr:BatchGetImage",
@@ -300,7 +301,11 @@ def make_execution_role(aws: RunningCloud) -> str:
             f"arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:prod-*",
         ),
     }
-    return make_role(aws, "sagemaker-execution", "sagemaker.amazonaws.com", rights)
+
+
+def make_execution_role(aws: RunningCloud) -> str:
+    """The execution role."""
+    return make_role(aws, "sagemaker-execution", "sagemaker.amazonaws.com", execution_rights())
 
 
 def make_image(aws: RunningCloud, root: Path) -> str:

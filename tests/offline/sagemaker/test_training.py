@@ -10,6 +10,8 @@ import time
 import pytest
 from botocore.exceptions import ClientError
 
+from .conftest import execution_rights, make_role
+
 
 def model_of(aws, job: dict) -> dict[str, dict]:
     bucket, _, key = job["ModelArtifacts"]["S3ModelArtifacts"][5:].partition("/")
@@ -227,6 +229,21 @@ def test_an_image_that_is_not_there_fails_the_job(sagemaker, image, new_job, tra
     sagemaker.create_training_job(**request)
     reason = trained(request["TrainingJobName"])["FailureReason"]
     assert reason.startswith("ClientError: Cannot pull the training image")
+
+
+@pytest.mark.parametrize(
+    ("right", "named"),
+    [("registry", "ecr:GetAuthorizationToken"), ("images", "ecr:BatchGetImage")],
+)
+def test_a_role_that_may_not_pull_fails_the_job(aws, sagemaker, new_job, trained, right, named):
+    rights = execution_rights()
+    del rights[right]
+    role = make_role(aws, f"pulls-without-{right}", "sagemaker.amazonaws.com", rights)
+    request = new_job(RoleArn=role)
+    sagemaker.create_training_job(**request)
+    reason = trained(request["TrainingJobName"])["FailureReason"]
+    assert reason.startswith("ClientError: Cannot pull the training image")
+    assert named in reason
 
 
 @pytest.mark.parametrize(
