@@ -131,7 +131,8 @@ def service_allowed(
 
 def find_role(role_arn: str) -> dict[str, Any] | None:
     """Return the IAM role record of an ARN, None if there is none."""
-    return iam._roles.get(role_arn.rsplit("/", 1)[-1])
+    role = iam._roles.get(role_arn.rsplit("/", 1)[-1])
+    return role if role and role["Arn"] == role_arn else None
 
 
 def open_role_session(

@@ -191,6 +191,7 @@ def role(monkeypatch) -> str:
     allow = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::b/*"}
     record = {
         "RoleName": "seam-role",
+        "Arn": f"arn:aws:iam::{ACCOUNT}:role/seam-role",
         "AssumeRolePolicyDocument": "{}",
         "InlinePolicies": {"p": {"Version": "2012-10-17", "Statement": [allow]}},
     }
@@ -226,7 +227,12 @@ def test_nobody_has_an_access_key_that_was_not_given():
 
 def test_a_role_is_found_by_its_arn(role):
     assert (seams.find_role(role) or {})["RoleName"] == "seam-role"
-    assert seams.find_role(f"{role}-not") is None
+    for other in (
+        f"{role}-not",
+        role.replace("role/", "role/path/"),
+        role.replace(":iam:", ":s3:"),
+    ):
+        assert seams.find_role(other) is None
 
 
 def test_the_key_that_signed_is_read_off_header_and_query():
