@@ -4,7 +4,8 @@ ministack runs a function in the server's environment, on the server's packages,
 temporary folder, without a memory limit, as a role that nobody asked whether it trusts Lambda,
 and writes its log whether the role may or not. Everything else of Lambda stays ministack's.
 
-Kinder than AWS: the local Python runs every Python runtime, its memory is limited on Linux only,
+Kinder than AWS: the local Python runs every Python runtime, with the local cloud's own boto3, which
+AWS's runtime may not have yet, its memory is limited on Linux only,
 /var/task can be written to, layers and container images are not run, and a retry of an
 asynchronous event comes after seconds.
 """

@@ -10,12 +10,14 @@ import os
 import re
 import stat
 import tempfile
+import threading
 import zipfile
 from pathlib import Path
 
 from local_cloud import state
 
 RUNTIME_BRINGS = "boto3"
+_linking = threading.Lock()
 
 
 class UnreadableCode(Exception):
@@ -24,13 +26,17 @@ class UnreadableCode(Exception):
 
 @functools.cache
 def runtime_packages() -> Path:
-    """Return a folder with boto3 and what it needs, and nothing else of this environment."""
+    """Return a folder with boto3 and what it needs, and nothing else of this environment.
+
+    They have the local cloud's own versions, which AWS's runtime may not bring yet.
+    """
     folder = state.folder("lambda", "runtime")
-    for source in sorted(_closure(RUNTIME_BRINGS)):
-        link = folder / source.name
-        if not link.exists():
-            link.unlink(missing_ok=True)
-            link.symlink_to(source)
+    with _linking:  # the cache lets several first callers in
+        for source in sorted(_closure(RUNTIME_BRINGS)):
+            link = folder / source.name
+            if not link.exists():
+                link.unlink(missing_ok=True)
+                link.symlink_to(source)
     return folder
 
 
