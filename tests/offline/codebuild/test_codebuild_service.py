@@ -206,7 +206,9 @@ def test_another_buildspec_can_be_chosen_at_the_start(cloud: RunningCloud, build
 def test_a_build_can_be_stopped(codebuild: Any, make_project: Callable[..., str]) -> None:
     name = make_project(spec("['sleep 60']"))
     started = codebuild.start_build(projectName=name)["build"]["id"]
+    deadline = time.monotonic() + 60
     while codebuild.batch_get_builds(ids=[started])["builds"][0]["currentPhase"] != "BUILD":
+        assert time.monotonic() < deadline, "the build never came to its commands"
         time.sleep(0.05)
     codebuild.stop_build(id=started)
     stopped = wait(codebuild, started)

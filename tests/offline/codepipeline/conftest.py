@@ -208,10 +208,12 @@ def deploy(cloud: RunningCloud, operation: str, **parameters: str) -> dict[str, 
         Parameters=[{"ParameterKey": k, "ParameterValue": v} for k, v in parameters.items()],
         Capabilities=["CAPABILITY_NAMED_IAM"],
     )
+    deadline = time.monotonic() + 120
     while True:
         stack = cloudformation.describe_stacks(StackName="mini")["Stacks"][0]
         if not stack["StackStatus"].endswith("IN_PROGRESS"):
             break
+        assert time.monotonic() < deadline, stack
         time.sleep(0.1)
     events = cloudformation.describe_stack_events(StackName="mini")["StackEvents"]
     reasons = [e["ResourceStatusReason"] for e in events if "FAILED" in e["ResourceStatus"]]

@@ -206,9 +206,9 @@ def test_a_retried_stage_keeps_the_execution_and_gets_a_new_job(mini: Any, invok
 
 
 def test_a_stopped_and_abandoned_job_takes_no_answer(mini: Any, invoke: Stage) -> None:
-    name, execution = mini.create(invoke("say nothing"))
-    while mini.state(name, "Call").get("status") != "InProgress":
-        pass
+    mark = uuid.uuid4().hex
+    name, execution = mini.create(invoke("say nothing", mark=mark))
+    job = silent_job(mini, mark)
     mini.codepipeline.stop_pipeline_execution(
         pipelineName=name, pipelineExecutionId=execution, abandon=True, reason="changed my mind"
     )
@@ -218,6 +218,22 @@ def test_a_stopped_and_abandoned_job_takes_no_answer(mini: Any, invoke: Stage) -
         pipelineName=name, pipelineExecutionId=execution
     )["pipelineExecution"]
     assert found["statusSummary"] == "changed my mind"
+    with pytest.raises(mini.codepipeline.exceptions.InvalidJobStateException):
+        mini.codepipeline.put_job_success_result(jobId=job)
+
+
+def silent_job(mini: Any, mark: str) -> str:
+    """Return the job that the function kept to itself, once it has told its log."""
+    logs, deadline = mini.cloud.client("logs"), time.monotonic() + 30
+    while time.monotonic() < deadline:
+        events = logs.filter_log_events(
+            logGroupName="/aws/lambda/mini-function", filterPattern=f'"{mark}"'
+        )["events"]
+        told = [event["message"] for event in events if "silent: " in event["message"]]
+        if told:
+            return str(told[0].split()[-1])
+        time.sleep(0.1)
+    raise AssertionError("the function was never invoked")
 
 
 def test_a_closed_transition_holds_the_execution(mini: Any, invoke: Stage) -> None:
