@@ -19,7 +19,7 @@ class PropertyError(ValueError):
 
 def stack_call() -> Call:
     """Return the call of whoever asked for the stack operation: CloudFormation acts as them."""
-    return Call(caller._access_key.get(), *seams.account_and_region())
+    return Call(caller.access_key(), *seams.account_and_region())
 
 
 def to_request(properties: dict[str, Any], operation: OperationModel, what: str) -> dict[str, Any]:

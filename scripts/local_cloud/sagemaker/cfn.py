@@ -14,19 +14,24 @@ from botocore import xform_name
 
 from local_cloud import identity, seams
 from local_cloud.background import time_scale
+from local_cloud.cfn import stack_call
 from local_cloud.sagemaker.base import SageMakerBase
 from local_cloud.sagemaker.honoured import refuse_the_rest
 from local_cloud.sagemaker.notebook import TRANSITION_S
-from local_cloud.service import Call
 from local_cloud.shapes import request_faults
 from local_cloud.strict import caller
 
 Attributes = Callable[[dict[str, Any]], dict[str, Any]]
 POLL_S = 0.1
+PATIENCE = 10  # transitions of a notebook instance
 
 
 class InvalidProperties(ValueError):
     """A template's properties are not what SageMaker takes."""
+
+
+class NotStabilized(RuntimeError):
+    """A resource did not come to the status that its stack waits for."""
 
 
 class MustReplace(ValueError):
@@ -161,11 +166,17 @@ class Handlers:
 
     def _settle(self, name: str, *statuses: str) -> dict[str, Any]:
         """Wait for one of these statuses, each of which is one transition away."""
-        deadline = time.monotonic() + 10 * max(1.0, TRANSITION_S * time_scale())
+        limit_s = PATIENCE * max(1.0, TRANSITION_S * time_scale())
+        deadline = time.monotonic() + limit_s
         while True:
             shown = self._call("Describe", {self.kind.name: name})
-            if shown["NotebookInstanceStatus"] in statuses or time.monotonic() > deadline:
+            status = shown["NotebookInstanceStatus"]
+            if status in statuses:
                 return shown
+            if time.monotonic() > deadline:
+                raise NotStabilized(
+                    f"{name} is still {status} after {limit_s:g} s, not {' or '.join(statuses)}"
+                )
             time.sleep(POLL_S)
 
     def _tag(self, arn: str, old: list[dict], new: list[dict]) -> None:
@@ -183,7 +194,7 @@ class Handlers:
 
     def _run(self, operation: str, properties: dict[str, Any]) -> dict[str, Any]:
         """Run an operation as CloudFormation does: typed, checked, with the caller's rights."""
-        call = _call()
+        call = stack_call()
         model = self.service.model.operation_model(operation)
         request = typed(model.input_shape, properties)
         refuse_the_rest(operation, request)
@@ -219,8 +230,3 @@ def typed(shape: Any, value: Any) -> Any:
     if kind == "string" and isinstance(value, int | float) and not isinstance(value, bool):
         return str(value)
     return value
-
-
-def _call() -> Call:
-    account, region = seams.account_and_region()
-    return Call(caller.access_key(), account, region)
