@@ -14,20 +14,15 @@ from botocore import xform_name
 
 from local_cloud import identity, seams
 from local_cloud.background import time_scale
-from local_cloud.cfn import stack_call
+from local_cloud.cfn import stack_call, to_request
 from local_cloud.sagemaker.base import SageMakerBase
 from local_cloud.sagemaker.honoured import refuse_the_rest
 from local_cloud.sagemaker.notebook import TRANSITION_S
-from local_cloud.shapes import request_faults
 from local_cloud.strict import caller
 
 Attributes = Callable[[dict[str, Any]], dict[str, Any]]
 POLL_S = 0.1
 PATIENCE = 10  # transitions of a notebook instance
-
-
-class InvalidProperties(ValueError):
-    """A template's properties are not what SageMaker takes."""
 
 
 class NotStabilized(RuntimeError):
@@ -196,10 +191,8 @@ class Handlers:
         """Run an operation as CloudFormation does: typed, checked, with the caller's rights."""
         call = stack_call()
         model = self.service.model.operation_model(operation)
-        request = typed(model.input_shape, properties)
+        request = to_request(properties, model, f"AWS::SageMaker::{self.kind.noun}")
         refuse_the_rest(operation, request)
-        if faults := request_faults(model, request):
-            raise InvalidProperties("; ".join(faults))
         for need in self.service.needs(operation, request, call):
             caller.require(need.action, need.resource, **need.context)
         answer: dict[str, Any] = getattr(self.service, xform_name(operation))(request, call) or {}
@@ -214,19 +207,3 @@ def with_aws_clone_url(properties: dict[str, Any]) -> dict[str, Any]:
         name: value.replace(local, aws) if name == "DefaultCodeRepository" else value
         for name, value in properties.items()
     }
-
-
-def typed(shape: Any, value: Any) -> Any:
-    """Turn a template's strings into the numbers and booleans that an operation's shape wants."""
-    kind = shape.type_name if shape is not None else ""
-    if kind == "structure" and isinstance(value, dict):
-        return {name: typed(shape.members.get(name), item) for name, item in value.items()}
-    if kind == "list" and isinstance(value, list):
-        return [typed(shape.member, item) for item in value]
-    if kind in ("integer", "long") and isinstance(value, str) and value.lstrip("-").isdigit():
-        return int(value)
-    if kind == "boolean" and value in ("true", "false"):
-        return value == "true"
-    if kind == "string" and isinstance(value, int | float) and not isinstance(value, bool):
-        return str(value)
-    return value
