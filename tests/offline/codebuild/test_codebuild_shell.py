@@ -82,10 +82,7 @@ def test_an_interrupt_ends_the_command_with_all_that_it_started(
     threading.Thread(target=interrupt_once_it_speaks, daemon=True).start()
     with pytest.raises(Interrupted):
         shell.run("sleep 600 & echo $!; sleep 600")
-    deadline = time.monotonic() + 5
-    while Path(f"/proc/{lines[0]}").exists() and not is_zombie(int(lines[0])):
-        assert time.monotonic() < deadline, "the background process lives on"
-        time.sleep(0.05)
+    wait_for_the_end_of(int(lines[0]))
     for _ in range(20):  # started and then killed, one of them would get to speak
         with pytest.raises(Interrupted):
             shell.run("echo never")
@@ -94,8 +91,15 @@ def test_an_interrupt_ends_the_command_with_all_that_it_started(
 
 def test_a_command_ends_with_what_it_left_in_the_background(shell: Shell, lines: list[str]) -> None:
     assert shell.run("sleep 600 & echo $!") == 0
-    assert is_zombie(int(lines[0]))
+    wait_for_the_end_of(int(lines[0]))
     assert shell.run("exec > /dev/null 2>&1; sleep 0.5; exit 3") == 3
+
+
+def wait_for_the_end_of(pid: int) -> None:
+    deadline = time.monotonic() + 5
+    while not is_zombie(pid):
+        assert time.monotonic() < deadline, "the background process lives on"
+        time.sleep(0.05)
 
 
 def is_zombie(pid: int) -> bool:
