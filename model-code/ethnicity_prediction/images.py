@@ -5,14 +5,17 @@ from dataclasses import dataclass
 
 import numpy as np
 import simplejpeg
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, PngImagePlugin
 
 from .errors import BadInputError, NotAnImageError, TooLargeError
 
 MAX_PIXELS = 24_000_000  # of the images of one request before scaling; checked before decoding
 DESCRIPTION = "upright by EXIF, cut to a centred square, scaled by Lanczos, gray or RGB, 0-255"
 REDUCTIONS = (8, 4, 2, 1)  # at which a JPEG can be decoded sooner than whole
+JPEG_START, SCAN_START = b"\xff\xd8", b"\xff\xda"
+MAX_SCANS = 64  # of a JPEG, each of which costs a pass over all pixels; encoders write up to 20
 Image.MAX_IMAGE_PIXELS = None  # Pillow's own limit, of which ours takes the place
+PngImagePlugin.MAX_TEXT_MEMORY = 4 * 1024**2  # bytes that texts beside the pixels unpack to
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,7 @@ class Decoder:
 
     def __call__(self, data: bytes) -> np.ndarray:
         """JPEG or PNG bytes -> uint8 [size, size, channels]."""
+        _check_scans(data)
         pixels = self._plain_jpeg(data)
         if pixels is None:
             return self._any(data)
@@ -70,7 +74,7 @@ class Decoder:
 
         None where Pillow has to look at it: another format, EXIF, rare colours, a broken file.
         """
-        if not data.startswith(b"\xff\xd8") or b"Exif\0" in data:
+        if not data.startswith(JPEG_START) or b"Exif\0" in data:
             return None
         try:
             height, width, colours, _ = simplejpeg.decode_jpeg_header(data)
@@ -97,6 +101,12 @@ class Decoder:
                 f"an image of {width} x {height} pixels goes beyond the "
                 f"{MAX_PIXELS} that one request may have"
             )
+
+
+def _check_scans(data: bytes) -> None:
+    scans = data.count(SCAN_START) if data.startswith(JPEG_START) else 0
+    if scans > MAX_SCANS:
+        raise TooLargeError(f"a JPEG of {scans} scans; at most {MAX_SCANS} are decoded")
 
 
 def _check_depth(mode: str) -> None:

@@ -6,10 +6,18 @@ import io
 import numpy as np
 import pytest
 from ethnicity_prediction.errors import NotAnImageError, TooLargeError
-from ethnicity_prediction.images import MAX_PIXELS, Decoder, InputSpec, decode, fit_pixels
+from ethnicity_prediction.images import (
+    MAX_PIXELS,
+    MAX_SCANS,
+    SCAN_START,
+    Decoder,
+    InputSpec,
+    decode,
+    fit_pixels,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, PngImagePlugin
 from tiny import pattern
 
 SPEC = InputSpec()
@@ -101,6 +109,30 @@ def test_other_bytes_are_no_image(data):
 def test_a_small_file_with_too_many_pixels_is_refused_before_decoding():
     with pytest.raises(TooLargeError, match="6000 x 5000"):
         decode(file(Image.new("1", (6000, 5000))), SPEC)
+
+
+@pytest.mark.parametrize("exif", [{}, {"exif": Image.Exif()}])
+def test_a_jpeg_of_thousands_of_scans_is_refused_before_decoding(exif):
+    """64 KB of them, each empty, would take 4 s for half a million pixels."""
+    data = file(PICTURE, "JPEG", progressive=True, **exif)
+    last = data[data.rindex(SCAN_START) : -2]
+
+    def with_scans(number: int) -> bytes:
+        return data[:-2] + last * (number - data.count(SCAN_START)) + data[-2:]
+
+    assert decode(with_scans(MAX_SCANS), SPEC).shape == (48, 48, 1)
+    with pytest.raises(TooLargeError, match=f"{MAX_SCANS + 1} scans; at most {MAX_SCANS}"):
+        decode(with_scans(MAX_SCANS + 1), SPEC)
+
+
+def test_a_png_whose_texts_unpack_to_much_is_refused():
+    texts = PngImagePlugin.PngInfo()
+    texts.add_text("0", "a" * 900_000, zip=True)
+    assert (decode(file(PICTURE, pnginfo=texts), SPEC) == decode(PNG, SPEC)).all()
+    for number in range(1, 5):
+        texts.add_text(str(number), "a" * 900_000, zip=True)
+    with pytest.raises(NotAnImageError):
+        decode(file(PICTURE, pnginfo=texts), SPEC)
 
 
 def test_images_of_one_request_share_the_limit():
