@@ -69,6 +69,8 @@ def show(rows: list[Row]) -> None:
     console.print(report.table("Figures: median (middle half)", head, report.figure_lines(rows)))
     goals = report.goal_lines(GOALS, rows)
     console.print(report.table("Goals", report.GOAL_HEAD, goals))
+    for reason in report.reasons(GOALS, rows):
+        console.print(reason, markup=False)
 
 
 def write(results: dict[str, Any]) -> None:
@@ -89,15 +91,27 @@ def documents(results: dict[str, Any]) -> tuple[str, str]:
 def facts(bench: Bench, load: float) -> dict[str, str]:
     """Return what the figures depend on: machine and versions."""
     ours = _versions(bench.serve_environment / "bin/python", "onnxruntime", "numpy", "uvloop")
+    torch = _versions(bench.train_environment / "bin/python", "torch")
     seeds = _versions(SEED_PYTHON, "tensorflow-cpu", "keras", "flask", "gunicorn", "pandas")
     return {
         "processor": f"{_processor()}, {len(os.sched_getaffinity(0))} CPUs",
         "load when it began": f"{load:.1f}",
         "system": f"{platform.system()} {platform.release().split('-')[0]}",
         "Python": platform.python_version(),
-        "ours": ours,
+        "commit": _commit(),
+        "ours": f"{ours} {torch}",
         "seed": f"{seeds}, {_nginx(bench)}",
     }
+
+
+def _commit() -> str:
+    """Return what was measured, and whether it was changed since."""
+    git = ["git", "-C", str(ROOT)]
+    head = subprocess.run([*git, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True)
+    if head.returncode:
+        return "unknown, for this is no git checkout"
+    changes = subprocess.run([*git, "status", "--porcelain"], capture_output=True, text=True)
+    return head.stdout.strip() + (", with changes" if changes.stdout else "")
 
 
 def _processor() -> str:

@@ -57,7 +57,8 @@ class Goal:
     """What a row is held against.
 
     `than` a contender: ours is at least `limit` times better, or, where `share` is set, takes at
-    most that share of it. Without `than`: ours is at most `limit`.
+    most that share of it. Without `than`: ours is at most `limit`, or, where `least` is set, at
+    least. `why` is told where it is missed.
     """
 
     row: str
@@ -65,6 +66,8 @@ class Goal:
     limit: float
     than: str = ""
     share: bool = False
+    least: bool = False
+    why: str = ""
 
     def judge(self, rows: Mapping[str, Row]) -> tuple[Figure, bool] | None:
         """Return what was measured and whether the goal is reached; None if it was not measured."""
@@ -73,7 +76,8 @@ class Goal:
             return None
         if not self.than:
             measured = row.figures["ours"]
-            return measured, measured.median <= self.limit
+            reached = measured.median >= self.limit
+            return measured, reached if self.least else measured.median <= self.limit
         if self.share:
             measured = row.figures["ours"].over(row.figures[self.than])
             return measured, measured.median <= self.limit

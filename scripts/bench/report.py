@@ -44,12 +44,19 @@ def goal_lines(goals: Iterable[Goal], rows: Sequence[Row]) -> list[Line]:
     ]
 
 
+def reasons(goals: Iterable[Goal], rows: Sequence[Row]) -> list[str]:
+    """Return why goals are missed, of those that are and know it."""
+    by_key = {row.key: row for row in rows}
+    missed = [goal for goal in goals if (judged := goal.judge(by_key)) and not judged[1]]
+    return [f"Not reached, {goal.text}: {goal.why}" for goal in missed if goal.why]
+
+
 def _shape(goal: Goal) -> str:
     return "{}" if not goal.than else "{} x"
 
 
 def _wanted(goal: Goal) -> str:
-    sign = "≤" if goal.share or not goal.than else "≥"
+    sign = "≤" if goal.share or not (goal.than or goal.least) else "≥"
     return f"{sign} {_shape(goal).format(shown(goal.limit))}"
 
 
@@ -69,7 +76,7 @@ def table(title: str, head: Sequence[str], lines: Iterable[Line]) -> Table:
     return made
 
 
-def markdown(results: Mapping[str, Any], goals: Iterable[Goal], notes: Iterable[str]) -> str:
+def markdown(results: Mapping[str, Any], goals: Sequence[Goal], notes: Iterable[str]) -> str:
     """Return docs/benchmarks.md."""
     rows = from_json(results["rows"])
     facts = "; ".join(f"{name} {value}" for name, value in results["facts"].items())
@@ -89,7 +96,7 @@ def markdown(results: Mapping[str, Any], goals: Iterable[Goal], notes: Iterable[
             "",
             *markdown_table(GOAL_HEAD, goal_lines(goals, rows)),
             "",
-            *(f"- {note}" for note in notes),
+            *(f"- {note}" for note in (*reasons(goals, rows), *notes)),
             "",
             "## Figures",
             "",

@@ -51,6 +51,8 @@ def test_better_is_more_of_a_rate_and_less_of_a_cost():
         (Goal("cost", "", 0.65, "seed", share=True), 7.0, False),
         (Goal("cost", "", 175), 175.0, True),
         (Goal("cost", "", 175), 176.0, False),
+        (Goal("rate", "", 0.97, least=True), 0.97, True),
+        (Goal("rate", "", 0.97, least=True), 0.96, False),
     ],
 )
 def test_a_goal_is_reached_or_not(goal, ours, reached):
@@ -59,6 +61,21 @@ def test_a_goal_is_reached_or_not(goal, ours, reached):
     assert goal.judge(rows)[1] is reached
     [line] = report.goal_lines([goal], list(rows.values()))
     assert line[-1] == ("reached" if reached else "NOT reached")
+
+
+def test_a_goal_says_why_it_is_missed_and_only_then():
+    goals = [Goal("rate", "a rate", 2, "seed", why="it rains."), Goal("rate", "too", 2, "seed")]
+    missed, reached = ([row(ours=(ours,), seed=(10.0,))] for ours in (19.0, 21.0))
+    told = "Not reached, a rate: it rains."
+    assert report.reasons(goals, missed) == [told]
+    assert report.reasons(goals, reached) == report.reasons(goals, []) == []
+    results = {"date": "2026-01-02", "facts": {}, "rows": as_json(missed)}
+    assert f"- {told}" in report.markdown(results, goals, ["a note"])
+
+
+def test_least_is_written_so():
+    [line] = report.goal_lines([Goal("rate", "text", 0.97, least=True)], [row(ours=(0.99,))])
+    assert line == ("text", "itself", "≥ 0.97", "0.99", "reached")
 
 
 def test_what_was_not_measured_is_neither_reached_nor_missed():

@@ -14,6 +14,7 @@ FUNCTIONS = {  # ours, and the service of its first client
     "proxy": ("Ethnicity-Pred-InferenceEndpoint-Proxy", "sagemaker-runtime"),
     "other": ("Ethnicity-Pred-TrainModel", "sagemaker"),
 }
+WHO = ("ours", "limit", "seed")
 WHAT = {"proxy": "the proxy", "other": "another function (TrainModel)"}
 ACCOUNT = {
     **{"AWS_DEFAULT_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "x"},
@@ -27,8 +28,12 @@ def measure(bench: Bench) -> list[Row]:
     folders = {name: _unpacked(bench, zip_name) for name, (zip_name, _) in FUNCTIONS.items()}
     for _ in range(bench.rounds + 1):  # the first writes bytecode
         for name, (_, service) in FUNCTIONS.items():
-            ours = [_script("contest"), str(folders[name]), service]
-            for who, words in (("ours", ours), ("seed", [_script("seed"), name])):
+            commands = {
+                "ours": [_script("contest"), str(folders[name]), service],
+                "limit": [str(HERE / "contest/botocore_import.py")],
+                "seed": [_script("seed"), name],
+            }
+            for who, words in commands.items():
                 measured = bench.measured([sys.executable, *words], **ACCOUNT)
                 samples[name, who].append(measured["ms"])
     bench.say("Lambda functions were measured")
@@ -36,7 +41,7 @@ def measure(bench: Bench) -> list[Row]:
 
 
 def _row(samples: dict[tuple[str, str], list[float]], name: str) -> Row:
-    figures = {who: Figure(tuple(samples[name, who][1:])) for who in ("ours", "seed")}
+    figures = {who: Figure(tuple(samples[name, who][1:])) for who in WHO}
     what = f"{WHAT[name]}: import and first client"
     return Row(f"lambda.{name}", what, "ms of CPU", LOWER, figures)
 
