@@ -7,7 +7,7 @@ import tarfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -26,13 +26,17 @@ log = logging.getLogger("train")
 class Pretrained:
     """Weights by name, and the card of the model that they are of."""
 
-    card: Mapping[str, Any]
+    card: Mapping[str, Any]  # empty where only weights were given
     weights: Mapping[str, np.ndarray]
     digest: str  # SHA-256 of the weights' file
 
     @property
     def origin(self) -> dict[str, str]:
-        return {"version": str(self.card.get("version")), "digest": f"sha256:{self.digest}"}
+        return {"version": self.version, "digest": f"sha256:{self.digest}"}
+
+    @property
+    def version(self) -> str:
+        return str(self.card.get("version", "unnamed"))
 
 
 def read_pretrained(folder: Path) -> Pretrained | None:
@@ -45,24 +49,22 @@ def read_pretrained(folder: Path) -> Pretrained | None:
         else _file(folder / name)
         for name in (CARD_FILE, WEIGHTS_FILE)
     }
-    missing = [name for name, content in files.items() if content is None]
-    if missing:
+    card, content = files[CARD_FILE], files[WEIGHTS_FILE]
+    if content is None:
         raise MalformedError(
-            f"the channel {folder.name!r} lacks {' and '.join(missing)}: give it the {ARCHIVE} of "
-            f"an earlier training, or {CARD_FILE} and {WEIGHTS_FILE} out of it"
+            f"the channel {folder.name!r} lacks {WEIGHTS_FILE}: give it the {ARCHIVE} of an "
+            f"earlier training, or {WEIGHTS_FILE} out of it, best with {CARD_FILE}"
         )
-    card, content = files[CARD_FILE] or b"", files[WEIGHTS_FILE] or b""
-    try:
-        told = json.loads(card)
-        told["label_values"]
-    except (ValueError, LookupError, TypeError) as error:
-        raise MalformedError(f"{folder.name}: {CARD_FILE} is no model card ({error!r})") from error
+    told = _card(card, folder.name) if card is not None else {}
     return Pretrained(told, weights.from_bytes(content), hashlib.sha256(content).hexdigest())
 
 
 def begin_with(network: nn.Module, given: Pretrained, label_values: Sequence[str]) -> None:
-    """Load the weights; the last layer is kept only where the labels are the same."""
-    same_labels = list(given.card["label_values"]) == list(label_values)
+    """Load the weights; the last layer is kept only where the labels are the same.
+
+    Bare weights do not tell theirs: of as many labels as here, they are taken to be the same.
+    """
+    same_labels = _labels_are(label_values, network, given)
     wanted = {
         name: tuple(value.shape)
         for name, value in network.state_dict().items()
@@ -79,10 +81,26 @@ def begin_with(network: nn.Module, given: Pretrained, label_values: Sequence[str
     network.load_state_dict(taken, strict=False)
     log.info(
         "pretrained version=%s tensors=%d head=%s",
-        given.card.get("version"),
+        given.version,
         len(taken),
         "kept" if same_labels else "new, for other labels",
     )
+
+
+def _labels_are(label_values: Sequence[str], network: nn.Module, given: Pretrained) -> bool:
+    if given.card:
+        return list(given.card["label_values"]) == list(label_values)
+    heads = {n: tuple(v.shape) for n, v in network.state_dict().items() if n.startswith(HEAD)}
+    return heads == {n: v.shape for n, v in given.weights.items() if n.startswith(HEAD)}
+
+
+def _card(content: bytes, channel: str) -> Mapping[str, Any]:
+    try:
+        told = json.loads(content)
+        told["label_values"]
+    except (ValueError, LookupError, TypeError) as error:
+        raise MalformedError(f"{channel}: {CARD_FILE} is no model card ({error!r})") from error
+    return cast(Mapping[str, Any], told)
 
 
 def _file(path: Path) -> bytes | None:

@@ -104,6 +104,30 @@ def test_with_other_labels_the_last_layer_is_new(channel):
         assert np.array_equal(value, kept[name]), name
 
 
+@pytest.mark.parametrize(("labels", "head"), [(2, "new"), (3, "kept"), (4, "new")])
+def test_bare_weights_are_taken_with_the_last_layer_where_it_fits(channel, labels, head, caplog):
+    caplog.set_level("INFO", "train")
+    (channel / "model.json").unlink()
+    net, given = network(labels), read_pretrained(channel)
+    before = tensors(net)
+    begin_with(net, given, ["a", "b", "c", "d"][:labels])
+    for name, value in tensors(net).items():
+        kept = before if name.startswith("head.") and head == "new" else given.weights
+        assert np.array_equal(value, kept[name]), name
+    assert given.origin["version"] == "unnamed"
+    assert f"head={head}" in caplog.text
+
+
+def test_bare_weights_of_another_network_are_refused(channel):
+    (channel / "model.json").unlink()
+    told = r"features\.0\.weight is \(4, 1, 5, 5\) there .* hyperparameters width and channels"
+    with pytest.raises(MalformedError, match=told):
+        begin_with(network(width=8), read_pretrained(channel), WORDS)
+    (channel / "weights.safetensors").write_bytes(weights.to_bytes({"conv1": np.zeros(3)}))
+    with pytest.raises(MalformedError, match=r"features\.0\.weight is none there"):
+        begin_with(network(), read_pretrained(channel), WORDS)
+
+
 def test_the_archive_is_read_as_sagemaker_leaves_it(channel):
     loose = read_pretrained(channel)
     with tarfile.open(channel / "model.tar.gz", "w:gz") as tar:
@@ -138,12 +162,12 @@ def archive_of(name: str) -> bytes:
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
-        (lambda c: (c / "model.json").unlink(), r"lacks model\.json: give it the model\.tar\.gz"),
+        (lambda c: (c / FILES[1]).unlink(), r"lacks weights\.safetensors: give it the model\.tar"),
         (lambda c: put(c, "weights.safetensors", b"x"), "not a safetensors file"),
         (lambda c: put(c, "model.json", b"{"), "model.json is no model card"),
         (lambda c: put(c, "model.json", b"{}"), "model.json is no model card"),
         (lambda c: put(c, "model.tar.gz", b"x"), r"model\.tar\.gz cannot be read"),
-        (lambda c: put(c, "model.tar.gz", archive_of("x")), "lacks model.json and weights"),
+        (lambda c: put(c, "model.tar.gz", archive_of("x")), r"lacks weights\.safetensors"),
     ],
 )
 def test_a_channel_that_cannot_be_used_is_refused_with_the_reason(channel, spoil, words):
