@@ -23,7 +23,7 @@ from bench.figures import Row, as_json, from_json
 from bench.goals import GOALS, NOTES
 from bench.setup import ROOT, SEED_PYTHON, Bench
 
-PARTS = ("packages", "lambdas", "training", "reading", "serving")
+PARTS = ("packages", "lambdas", "glyphs", "training", "reading", "serving")
 RESULTS = ROOT / "docs/benchmarks.json"
 PLOTTED = ("csv.seed-network.8.rate", "csv.seed-network.8.cpu", "start", "memory", "packages")
 VERSIONS = "import importlib.metadata as m; print(*(f'{n}={m.version(n)}' for n in %r))"

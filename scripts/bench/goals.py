@@ -22,6 +22,8 @@ GOALS = (
     Goal("read.cached", "loading it again", 60, "seed"),
     Goal("read.memory", "memory while loading, MB", 120),
     Goal("training", "training the seed's network: images a second", 1.3, "seed"),
+    Goal("glyphs.accuracy", "glyph faces, defaults: accuracy on test rows", 0.97, least=True),
+    Goal("glyphs.seconds", "glyph faces, defaults: the whole training, s", 60),
     Goal("lambda.proxy", "the proxy's import and first client: CPU", 0.85, "seed", share=True),
     Goal(
         "lambda.other",
