@@ -133,7 +133,8 @@ def test_dev_hosting_brings_the_sizes_of_its_kind(pipeline, stack_of, hosting):
     sizes = {"instance": {"instance_type", "instance_count"}}
     sizes["serverless"] = {"memory_mb", "max_concurrency"}
     assert given["hosting"] == hosting
-    assert given.keys() == {"execution_id", "environment", "hosting"} | sizes[hosting]
+    of_both = {"execution_id", "environment", "hosting", "deadline_minutes"}
+    assert given.keys() == of_both | sizes[hosting]
 
 
 def test_user_parameters_fit_their_limit_at_worst(pipeline, stack_of):
