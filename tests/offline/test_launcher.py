@@ -59,7 +59,13 @@ def test_the_demo_ends_its_cloud_when_its_terminal_closes(tmp_path: Path) -> Non
     arguments = [sys.executable, "-m", "demo", "--port", str(port)]
     with (
         (tmp_path / "console.txt").open("wb") as console,
-        subprocess.Popen(arguments, env=environment, stdout=console, stderr=console) as demo,
+        subprocess.Popen(
+            arguments,
+            env=environment,
+            stdout=console,
+            stderr=console,
+            preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # nohup's is inherited
+        ) as demo,
     ):
         cloud = SCRIPTS.parent / f"build/demo-{port}/cloud"
         deadline = time.monotonic() + 60

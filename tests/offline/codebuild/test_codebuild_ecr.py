@@ -175,8 +175,9 @@ def test_a_pull_needs_each_of_its_rights(
     push(repository, "v1")
     monkeypatch.setenv("LOCAL_CLOUD_STATE", str(tmp_path))
     arn = f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/{repository}"
+    login = allow("ecr:GetAuthorizationToken", "*")
     rights = [right for right in PULL if right != missing]
-    role = make_role(f"pull-without-{missing[4:]}", allow(rights, arn))
+    role = make_role(f"pull-without-{missing[4:]}", login, allow(rights, arn))
     session = cloud.client("sts").assume_role(RoleArn=role, RoleSessionName="pull")["Credentials"]
     credentials = {
         "aws_access_key_id": session["AccessKeyId"],
@@ -186,7 +187,7 @@ def test_a_pull_needs_each_of_its_rights(
     uri = f"{HOST}/{repository}:v1"
     with pytest.raises(images.ImageError, match=missing):
         images.unpack(uri, credentials, REGION)
-    make_role(f"pull-without-{missing[4:]}", allow(PULL, arn))
+    make_role(f"pull-without-{missing[4:]}", login, allow(PULL, arn))
     unpacked = images.unpack(uri, credentials, REGION)
     assert (unpacked.root / "file.txt").read_text() == "one"
 
