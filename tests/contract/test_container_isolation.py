@@ -91,7 +91,7 @@ def test_all_these_tests_run_on_a_read_only_image(
 def test_the_packages_of_the_serving_image_stay_small(docker_images: DockerImages, folder: Path):
     measure = (HERE / "contest/packages.py").read_text()  # as `make bench` measures it
     code, printed = python(docker_images, "serve", measure, folder)
-    version, size_mb = json.loads(printed)["python"], json.loads(printed)["mb"]
+    version, size_mb = json.loads(printed)["python"], json.loads(printed)["image_mb"]
     named = re.search(r"python:(3\.\d+)", (MODEL_CODE / "Dockerfile").read_text())
     assert (code, bool(named)) == (0, True)
     if not version.startswith(f"{named[1]}."):
