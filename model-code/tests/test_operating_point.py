@@ -6,6 +6,7 @@ from ethnicity_prediction.metrics import calibration_error
 from ethnicity_prediction.operating_point import TAUS, OperatingPoint, choose
 
 PRIOR = np.array([0.9, 0.1])
+PRIOR_OF_THREE = np.full(3, 1 / 3)
 
 
 def sure_of_the_frequent(rows: int = 200) -> tuple[np.ndarray, np.ndarray]:
@@ -63,10 +64,18 @@ def test_the_temperature_makes_confidence_mean_accuracy(overconfidence: float):
     chances = softmax(honest)
     codes = (rng.random((20_000, 1)) > chances.cumsum(axis=1)).sum(axis=1)
     told = honest * overconfidence
-    point = choose(told, codes, np.full(3, 1 / 3))
+    point = choose(told, codes, PRIOR_OF_THREE)
     assert point.temperature == pytest.approx(overconfidence, rel=0.06)
     assert calibration_error(softmax(told), codes) > 0.08
     assert calibration_error(softmax(told / point.temperature), codes) < 0.02
+
+
+@pytest.mark.parametrize("rows", [10, 100, 1000])
+def test_rows_that_are_all_right_do_not_make_the_model_certain(rows: int):
+    codes = np.repeat(np.arange(3), rows)
+    logits = 8.0 * np.eye(3)[codes]
+    confidence = softmax(logits / choose(logits, codes, PRIOR_OF_THREE).temperature).max(axis=1)
+    assert confidence.mean() == pytest.approx((rows + 1) / (rows + 2), abs=0.005)
 
 
 def test_rows_of_unknown_labels_say_nothing():
