@@ -8,6 +8,7 @@ suite=${2:-trixie}
 mkdir -p build
 root=$(mktemp -d build/base-image.XXXXXX)
 trap 'rm -rf --one-file-system "$root"' EXIT
+chmod 0755 "$root" # mktemp's 0700 would be the image's: nobody but root could run anything there
 debootstrap --variant=minbase --include=python3-venv,ca-certificates "$suite" "$root"
 # python3 and pip come first on PATH and have one folder of packages, as in Python's own images.
 chroot "$root" python3 -m venv /usr/local
