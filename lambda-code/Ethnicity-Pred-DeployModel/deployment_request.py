@@ -17,7 +17,7 @@ class Settings:
     """The function's environment."""
 
     unique_id: str
-    sagemaker_role_arn: str
+    endpoint_role_arn: str
     kms_key_arn: str
 
 
@@ -75,7 +75,7 @@ def model_request(
             "Image": trained["serve_image"],
             "ModelDataUrl": trained["model_data_url"],
         },
-        "ExecutionRoleArn": settings.sagemaker_role_arn,
+        "ExecutionRoleArn": settings.endpoint_role_arn,
         "EnableNetworkIsolation": params.hosting == "instance",  # serverless refuses it
         "Tags": tags(settings.unique_id, params.execution_id, trained["commit"]),
     }

@@ -23,7 +23,7 @@ class Settings:
     """The function's environment."""
 
     unique_id: str
-    sagemaker_role_arn: str
+    training_role_arn: str
     model_artifacts_bucket: str
     kms_key_arn: str
 
@@ -69,7 +69,7 @@ def training_request(
     models = f"s3://{settings.model_artifacts_bucket}"
     request: dict[str, Any] = {
         "TrainingJobName": name,
-        "RoleArn": settings.sagemaker_role_arn,
+        "RoleArn": settings.training_role_arn,
         "AlgorithmSpecification": {
             "TrainingImage": image_uri(image, "train"),
             "TrainingInputMode": "File",

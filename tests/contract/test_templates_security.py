@@ -9,7 +9,8 @@ WILDCARD = re.compile(r"""^\s*(?:Resource:|-)\s*['"]\*['"]\s*(?P<because>#.*)?$"
 SERVICES = {  # role → the service that assumes it
     "NotebookRole": "sagemaker.amazonaws.com",
     "BuildProjectRole": "codebuild.amazonaws.com",
-    "SageMakerRole": "sagemaker.amazonaws.com",
+    "TrainingRole": "sagemaker.amazonaws.com",
+    "EndpointRole": "sagemaker.amazonaws.com",
     "TrainModelFunctionRole": "lambda.amazonaws.com",
     "GetStatusFunctionRole": "lambda.amazonaws.com",
     "DeployModelFunctionRole": "lambda.amazonaws.com",
@@ -101,16 +102,36 @@ def test_no_role_is_named_so_that_two_stacks_cannot_collide(template):
     assert not [r for r in of_type(template, "AWS::IAM::Role").values() if "RoleName" in r]
 
 
-def test_a_role_may_be_passed_to_sagemaker_only_and_only_the_sagemaker_role(template):
-    passing = [s for _, s in statements(template) if "iam:PassRole" in listed(s["Action"])]
-    for statement in passing:
-        assert statement == {
-            "Effect": "Allow",
-            "Action": "iam:PassRole",
-            "Resource": {"Fn::GetAtt": ["SageMakerRole", "Arn"]},
-            "Condition": {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}},
-        }
-    assert len(passing) == (2 if "SageMakerRole" in template["Resources"] else 0)
+def test_each_function_may_pass_one_role_and_to_sagemaker_only(template):
+    passed = {}
+    for where, statement in statements(template):
+        if "iam:PassRole" in listed(statement["Action"]):
+            rest = dict(statement)
+            passed[where.split("/")[0]] = rest.pop("Resource")["Fn::GetAtt"][0]
+            assert rest == {
+                "Effect": "Allow",
+                "Action": "iam:PassRole",
+                "Condition": {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}},
+            }
+    pipelines = {
+        "TrainModelFunctionRole": "TrainingRole",
+        "DeployModelFunctionRole": "EndpointRole",
+    }
+    assert passed == (pipelines if "TrainingRole" in template["Resources"] else {})
+
+
+def test_an_endpoint_sees_models_and_no_data_and_writes_neither(pipeline):
+    """It reads what anybody sends; should that ever take it over, there is nothing to take."""
+    [role] = [r for n, r in of_type(pipeline, "AWS::IAM::Role").items() if n == "EndpointRole"]
+    granted = [s for p in role["Policies"] for s in p["PolicyDocument"]["Statement"]]
+    assert {a for s in granted for a in listed(s["Action"])} == {
+        "s3:GetObject",
+        "s3:ListBucket",
+        "cloudwatch:DescribeAlarms",
+    }
+    assert "DataBucket" not in json.dumps(granted)
+    shared = pipeline["Resources"]["ContainerPolicy"]["Properties"]["PolicyDocument"]
+    assert "s3:" not in json.dumps(shared)
 
 
 @pytest.mark.parametrize(
@@ -147,7 +168,7 @@ def test_who_registers_a_model_cannot_approve_it(pipeline, stack, action, role, 
 def test_listing_a_data_bucket_is_bound_to_prefixes(pipeline):
     """Excepted is the notebook, which fills the bucket."""
     listing = {w: s for w, s in statements(pipeline) if "s3:ListBucket" in listed(s["Action"])}
-    assert len(listing) == 5
+    assert len(listing) == 6
     for where, statement in listing.items():
         if not where.startswith("NotebookLabPolicy"):
             assert statement["Condition"]["StringLike"]["s3:prefix"], where

@@ -23,7 +23,8 @@ from zip_lambda import zip_lambda  # noqa: E402
 FUNCTIONS = sorted(folder.name for folder in (ROOT / "lambda-code").glob("Ethnicity-Pred-*"))
 SETTINGS = {
     "UNIQUE_ID": "kmm",
-    "SAGEMAKER_ROLE_ARN": "arn:aws:iam::000000000000:role/sagemaker",
+    "TRAINING_ROLE_ARN": "arn:aws:iam::000000000000:role/training",
+    "ENDPOINT_ROLE_ARN": "arn:aws:iam::000000000000:role/endpoint",
     "MODEL_ARTIFACTS_BUCKET": "models",
     "KMS_KEY_ARN": "arn:aws:kms:us-east-1:000000000000:key/k",
     "DATA_BUCKET": "data",
