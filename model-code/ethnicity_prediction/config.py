@@ -40,7 +40,7 @@ class Hyperparameters:
     least_recall: float = _between(
         0.0, 0.0, 1.0, "of every label on the validation part, bought with accuracy; 0: a balance"
     )
-    ema_decay: float = _between(0.998, 0.0, 0.99999, "of the averaged weights")
+    ema_share: float = _between(0.1, 0.0, 1.0, "of the steps so far that the averaged weights span")
     patience: int = _between(10, 1, 1000, "epochs without a better macro recall; 2 above 0.99")
     validation_fraction: float = _between(0.15, 0.05, 0.5, "held out without a validation channel")
     peer_timeout_s: float = _between(30.0, 2.0, 3600.0, "of silence until a host counts as lost")

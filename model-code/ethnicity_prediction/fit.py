@@ -211,7 +211,13 @@ class Fit:
 
     @torch.no_grad()
     def _average(self, step: int) -> None:
-        decay = min(self.config.ema_decay, step / (step + 10))
+        """Let the weights into their average, which spans a share of the training, however long.
+
+        Karras et al., "Analyzing and improving the training dynamics of diffusion models", 2024,
+        section 3.1; their gamma is 1 / ema_share - 1.
+        """
+        span = self.config.ema_share * step
+        decay = span / (span + 1)
         ours = self.averaged.state_dict()
         for name, value in self.net.state_dict().items():
             if value.is_floating_point():

@@ -7,7 +7,7 @@ import numpy as np
 
 from .metrics import label_recalls
 
-TAUS = np.linspace(0.0, 0.6, 7)
+TAUS = np.linspace(0.0, 0.6, 31)
 TEMPERATURES = np.geomspace(0.25, 4.0, 81)
 
 

@@ -302,6 +302,19 @@ def test_rare_labels_weigh_more_when_balanced():
     assert fit.adjustment[0] > fit.adjustment[1]
 
 
+@pytest.mark.parametrize("steps", [100, 600])
+@torch.no_grad()
+def test_the_average_spans_the_same_share_of_a_training_of_any_length(steps):
+    """Of weights that grow by one a step it is a / (a + 1) of the last, where a is 1 / share."""
+    fit = fresh_fit(parse(TINY | {"ema_share": "0.25"}))
+    for step in range(1, steps + 1):
+        for weight in fit.net.parameters():
+            weight.fill_(step)
+        fit._average(step)
+    average = next(fit.averaged.parameters()).mean() / steps
+    assert float(average) == pytest.approx(0.8, abs=0.01)
+
+
 def test_views_differ_but_stay_images():
     images = torch.rand(8, 3, 48, 48) * 2 - 1
     mirrored = torch.arange(8) % 2 == 0

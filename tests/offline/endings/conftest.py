@@ -25,7 +25,6 @@ HYPERPARAMETERS = {
     "batch_size": 16,
     "image_size": 32,
     "learning_rate": 0.012,
-    "ema_decay": 0.9,
     "augment": 0,
 }
 APPROVAL = "ApproveRelease"
