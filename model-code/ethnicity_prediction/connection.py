@@ -15,9 +15,11 @@ from typing import cast
 import httptools
 
 from .message import Reply, Request, Response, fault, path_of, refusal
+from .room import Place, Room
 from .server import ABSENT
 
 MAX_HEAD_BYTES = 16 * 1024
+SMALL_BODY_BYTES = 64 * 1024  # so much needs no place in the room for bodies
 IDLE_S = 75.0  # between two requests
 HEAD_S = 10.0  # from a request's first byte to the end of its head
 BODY_S = 60.0  # from there to its last byte
@@ -33,6 +35,7 @@ class Shared:
 
     handler: Callable[[Request, Reply], None]  # replies once, at once or later, from the loop
     max_body_bytes: int
+    room: Room
     on_refusal: Callable[[Response], None]  # of what never became a request
     now: float = 0.0  # the loop's time, a little late
     draining: bool = False
@@ -51,7 +54,9 @@ class Connection(asyncio.Protocol):
     def __init__(self, shared: Shared) -> None:
         self.shared = shared
         self.parser = httptools.HttpRequestParser(self)
-        self.waiting: deque[tuple[Request, bool]] = deque()  # pipelined behind one under way
+        self.waiting: deque[tuple[Request, bool, Place | None]] = deque()  # behind one under way
+        self.place: Place | None = None  # of the body that is being read …
+        self.place_of_busy: Place | None = None  # … and of the one that is being handled
         self.busy = False  # a request is being handled
         self.advancing = False  # in the loop that has them handled
         self.clogged = False  # more was written than the caller takes
@@ -74,7 +79,7 @@ class Connection(asyncio.Protocol):
         self.shared.open.discard(self)
         self.shared.count()
         self.closing = True
-        self.waiting.clear()
+        self._drop_unhandled()
 
     def data_received(self, data: bytes) -> None:
         if self.closing or self.last:
@@ -150,11 +155,15 @@ class Connection(asyncio.Protocol):
             self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def on_body(self, chunk: bytes) -> None:
+        if self.closing or self.last:
+            return
         self.size += len(chunk)
         if self.size > self.shared.max_body_bytes:
             self._refuse_body()
         else:
             self.chunks.append(chunk)
+            if self.size > SMALL_BODY_BYTES and not self.place:
+                self._enter_room()
 
     def on_message_complete(self) -> None:
         if self.closing or self.last or self.parser.should_upgrade():
@@ -165,7 +174,8 @@ class Connection(asyncio.Protocol):
         method = self.parser.get_method().decode()
         request = Request(method, path_of(self.target), self.headers, body)
         keep = self.version == "1.1" and self.parser.should_keep_alive()
-        self.waiting.append((request, keep))
+        self.waiting.append((request, keep, self.place))
+        self.place = None
         if not self.busy:
             self._advance()
 
@@ -183,11 +193,35 @@ class Connection(asyncio.Protocol):
         head = b"%s %s HTTP/%s\r\n%s\r\n" % (method, self.target, version, b"".join(lines))
         return head + rest
 
+    def _enter_room(self) -> None:
+        """Read on once all bodies together leave room for the rest of this one."""
+        size = int(self.headers.get(b"content-length", self.shared.max_body_bytes))
+        self.place = self.shared.room.enter(size, self._go_on)
+        if not self.place.granted:
+            self.transport.pause_reading()
+
+    def _go_on(self) -> None:
+        if self.place and self.place.granted and not (self.busy or self.clogged):
+            self.deadline = self.shared.now + BODY_S
+            self.transport.resume_reading()
+
+    def _leave_room(self, place: Place | None) -> None:
+        if place:
+            self.shared.room.leave(place)
+
+    def _drop_unhandled(self) -> None:
+        """Forget the requests that wait, and what there is of the next."""
+        places = [self.place, *(place for _, _, place in self.waiting)]
+        self.waiting.clear()
+        self.chunks, self.place = [], None
+        for place in places:
+            self._leave_room(place)
+
     def _advance(self) -> None:
         """Have the next requests handled, until one takes longer than this call."""
         self.advancing = True
         while self.waiting and not (self.busy or self.clogged or self.closing):
-            request, self.keep = self.waiting.popleft()
+            request, self.keep, self.place_of_busy = self.waiting.popleft()
             self.method, self.busy, self.deadline = request.method, True, math.inf
             try:
                 self.shared.handler(request, self._answer)
@@ -204,11 +238,14 @@ class Connection(asyncio.Protocol):
             self._finish()
         else:
             self.deadline = self.shared.now + (HEAD_S if self.reading else IDLE_S)
-            self.transport.resume_reading()
+            if not (self.place and not self.place.granted):
+                self.transport.resume_reading()
 
     def _answer(self, answer: Response) -> None:
         """Send the answer to the request that was being handled, and go on."""
         self.busy = False
+        place, self.place_of_busy = self.place_of_busy, None
+        self._leave_room(place)
         if not self.closing:
             self._send(answer, self.keep, self.method)
             if not self.advancing:
@@ -226,6 +263,8 @@ class Connection(asyncio.Protocol):
         if not (self.closing or self.last):
             self.last = refusal(status, text)
             self.shared.on_refusal(self.last)
+            place, self.place, self.chunks = self.place, None, []
+            self._leave_room(place)
             if not (self.busy or self.advancing):
                 self._advance()
 
@@ -235,7 +274,7 @@ class Connection(asyncio.Protocol):
     def _finish(self) -> None:
         """End our side, and let the caller read before the connection is cut."""
         self.closing, self.deadline = True, self.shared.now + LINGER_S
-        self.waiting.clear()
+        self._drop_unhandled()
         if self.ended:
             self.transport.close()
         else:
@@ -259,6 +298,8 @@ class Connection(asyncio.Protocol):
             self.transport.abort()
         elif self.closing:
             return
+        elif self.place and not self.place.granted:
+            self._refuse(503, "too many large requests at once; try again later")
         elif self.reading:
             self._refuse(408, "the request did not arrive in time")
         else:

@@ -16,6 +16,7 @@ from .connection import Connection, Shared
 from .export import load
 from .logs import Journal
 from .predictor import Predictor
+from .room import Room
 from .server import CANNOT_LOAD
 from .wire import MAX_BODY_BYTES, Limits
 
@@ -23,6 +24,7 @@ DRAIN_S = 20.0  # for requests under way; SageMaker kills after 30 s
 ASIDE_S = 0.003  # for another worker to take a connection
 TICK_S = 0.25  # between two looks at the connections' deadlines
 MAX_CONNECTIONS = 900  # of one worker: a process may open 1,024 files
+ROOM_BYTES = 10 * MAX_BODY_BYTES  # for the large bodies of all of them; 900 would be 5 GB
 log = logging.getLogger("serve")
 
 
@@ -142,7 +144,8 @@ async def _serve(
     loop.add_reader(lifeline, lambda: os._exit(1))
     journal = Journal()
     app = App(predictor, journal, inline)
-    shared = Shared(app, MAX_BODY_BYTES, app.note_refusal, loads=loads, slot=slot)
+    room = Room(ROOM_BYTES)
+    shared = Shared(app, MAX_BODY_BYTES, room, app.note_refusal, loads=loads, slot=slot)
     server = Server(shared, journal, listener)
     await told.wait()
     await server.drain()

@@ -16,10 +16,12 @@ from ethnicity_prediction import connection, worker
 from ethnicity_prediction.connection import MAX_HEAD_BYTES, Shared
 from ethnicity_prediction.logs import Journal
 from ethnicity_prediction.message import Request, Response
+from ethnicity_prediction.room import Room
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 MAX_BODY = 300_000
+ROOM = 2 * MAX_BODY
 GET = b"GET /ping HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
@@ -45,7 +47,8 @@ class Served:
 
     async def _main(self, started: threading.Event) -> None:
         self.loop, self.told = asyncio.get_running_loop(), asyncio.Event()
-        self.shared = Shared(self._handle, MAX_BODY, lambda a: self.refused.append(a.status))
+        room = Room(ROOM)
+        self.shared = Shared(self._handle, MAX_BODY, room, lambda a: self.refused.append(a.status))
         server = worker.Server(self.shared, Journal(io.StringIO()), self.listener)
         started.set()
         await self.told.wait()
@@ -77,6 +80,8 @@ class Served:
         self.pool.shutdown()
         self.listener.close()
         assert not self.thread.is_alive()
+        assert self.shared.room.free == ROOM
+        assert not self.shared.room.waiting
 
 
 class Caller(socket.socket):
@@ -387,6 +392,72 @@ def test_who_leaves_early_harms_nobody(served: Served):
     served.go.set()
     with served.call() as caller:
         assert caller.ask(GET) == (200, b"/ping")
+
+
+def test_large_bodies_wait_for_room_and_small_ones_do_not(served: Served):
+    """The room is for two; the other four are read once those are answered."""
+    large = [bytes([65 + i]) * 250_000 for i in range(6)]
+    callers = [served.call() for _ in large]
+    with ThreadPoolExecutor(len(large)) as pool:
+        asking = [
+            pool.submit(c.ask, post(b, b"/slow")) for c, b in zip(callers, large, strict=True)
+        ]
+        assert served.began.wait(5)
+        time.sleep(0.3)
+        assert len(served.requests) == 2
+        with served.call() as caller:
+            assert caller.ask(post(b"x" * 60_000))[0] == 200
+        served.go.set()
+        assert [each.result(10) for each in asking] == [(200, body) for body in large]
+    for caller in callers:
+        caller.close()
+
+
+def test_a_large_body_of_unknown_length_takes_all_that_it_may(served: Served):
+    chunk = b"%x\r\n%s\r\n" % (100_000, b"x" * 100_000)
+    begun = b"POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk
+    with served.call() as caller:
+        caller.sendall(begun)
+        wait_until(lambda: served.shared.room.free == ROOM - MAX_BODY)
+        assert caller.ask(b"0\r\n\r\n") == (200, b"x" * 100_000)
+    assert served.shared.room.free == ROOM
+
+
+def test_who_waits_too_long_for_room_is_told_to_come_again(hurry, served: Served):
+    """Two are handled and take as long as they like."""
+    busy = [served.call() for _ in range(2)]
+    for caller in busy:
+        caller.sendall(post(b"b" * 250_000, b"/slow"))
+    wait_until(lambda: len(served.requests) == 2)
+    with served.call() as late:
+        assert late.ask(post(b"l" * 250_000)[:-1]) == (
+            503,
+            b'{"error": "too many large requests at once; try again later"}',
+        )
+        assert late.ended()
+    served.go.set()
+    for caller in busy:
+        assert caller.answer()[0] == 200
+        caller.close()
+
+
+@pytest.mark.parametrize("sent", [100_000, 250_000])
+def test_who_leaves_gives_room_to_others(served: Served, sent):
+    left = [served.call() for _ in range(3)]
+    for caller in left:
+        caller.sendall(post(b"x" * 250_000)[:sent])
+    time.sleep(0.1)
+    for caller in left:
+        caller.close()
+    with served.call() as caller:
+        assert caller.ask(post(b"y" * MAX_BODY))[0] == 200
+
+
+def wait_until(true: Callable[[], bool]) -> None:
+    end = time.monotonic() + 5
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.01)
 
 
 def test_draining_loses_no_request_and_no_answer(served: Served):

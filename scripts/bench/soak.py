@@ -74,6 +74,7 @@ def kinds() -> list[Kind]:
     csv, several = rows[0].encode(), "\n".join(rows).encode()
     jpeg, png = _file(images[0], "JPEG"), _file(images[1], "PNG")
     large = _file(np.zeros((5000, 4800), np.uint8), "PNG")  # 23 KB, and tenths of a second
+    photo = _file(np.random.default_rng(SEED).integers(0, 256, (1800, 1800), np.uint8), "JPEG")
     mixed = [{"image": base64.b64encode(png).decode()}, {"pixels": images[2].ravel().tolist()}]
     instances = json.dumps({"instances": mixed}).encode()
     chunks = b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in (csv[:999], csv[999:]))
@@ -85,6 +86,7 @@ def kinds() -> list[Kind]:
         post("jpeg", jpeg, "image/jpeg", weight=15),
         post("png", png, "image/png", weight=5),
         post("large png", large, "image/png", weight=0.1),
+        post("jpeg of megabytes", photo, "image/jpeg", weight=0.3),
         post("json", instances, "application/json", weight=5),
         Kind("chunked", head + b"Transfer-Encoding: chunked\r\n\r\n" + chunks + b"0\r\n\r\n"),
         Kind(load.PING.name, load.PING.data, weight=5),
@@ -100,6 +102,7 @@ def kinds() -> list[Kind]:
         Kind("no HTTP", b"\x00\x01\x02\r\n\r\n", 400),
         Kind("endless head", head + b"A: " + b"a" * 40_000, 431),
         Kind("leaves half way", head + b"Content-Length: 9000\r\n\r\n" + csv[:4000], None),
+        Kind("leaves large", head + b"Content-Length: 6000000\r\n\r\n" + b"1 " * 99_999, None),
         Kind("leaves at once", post("", csv, "text/csv").data, None),
     ]
 
