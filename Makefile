@@ -47,7 +47,7 @@ endif
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-dev setup-aws setup-lint setup-model lock format docs lint test test-unit \
+.PHONY: help setup setup-dev setup-aws setup-lint setup-model lock models format docs lint test test-unit \
 	test-contract test-model test-offline test-hard test-docker check package-lambdas demo \
 	bench accuracy soak base-image train-local serve-local predict-local deploy-prep deploy-pipeline \
 	clean-up clean
@@ -73,6 +73,9 @@ setup-model: setup-dev # the container's own locked requirements, as the local b
 lock: setup-dev ## resolve every lock file afresh
 	$(BIN)/python scripts/lock.py
 	$(BIN)/python scripts/lock_requirements.py
+
+models: setup-dev ## cut the calls that the functions make out of botocore's models of AWS
+	$(BIN)/python scripts/slice_models.py
 
 format: setup-dev ## format the code
 	$(BIN)/ruff format .

@@ -35,3 +35,14 @@ def test_a_jobs_credentials_are_never_kept():
 def test_garbage_is_collected_again_afterwards():
     clients.client("s3")
     assert gc.isenabled()
+
+
+@pytest.mark.parametrize("home", ["us-east-1", "eu-central-1", "cn-north-1", "us-gov-west-1"])
+@pytest.mark.parametrize("service", clients.SERVICES)
+def test_a_client_asks_where_botocores_own_does(service, home, monkeypatch):
+    monkeypatch.setenv("AWS_DEFAULT_REGION", home)
+    ours, whole = clients.client(service), botocore.session.get_session().create_client(service)
+    assert ours.meta.endpoint_url == whole.meta.endpoint_url
+    assert ours.meta.partition == whole.meta.partition
+    assert ours._request_signer.region_name == whole._request_signer.region_name
+    assert ours._request_signer.signature_version == whole._request_signer.signature_version
