@@ -38,8 +38,6 @@ class DeploymentParams:
     canary_percent: int = whole(1, 50, default=10)
     canary_wait_s: int = whole(0, 3_600, default=300)
     bake_s: int = whole(0, 3_600, default=300)
-    data_capture_percent: int = whole(0, 100, default=0)
-    data_capture_uri: str = ""
 
 
 def check(params: DeploymentParams) -> None:
@@ -57,10 +55,6 @@ def check(params: DeploymentParams) -> None:
             "stack's CanaryWaitSeconds and BakeSeconds), but the pipeline waits only "
             f"{params.deadline_minutes} minutes ('deadline_minutes', its EndpointDeadlineMinutes)"
         )
-    if params.data_capture_percent and params.hosting == "serverless":
-        faults.append("'data_capture_percent' must be 0: serverless endpoints cannot capture data")
-    if params.data_capture_percent and not params.data_capture_uri.startswith("s3://"):
-        faults.append("'data_capture_uri' must be an s3:// folder when data is captured")
     if faults:
         raise WrongConfiguration(f"UserParameters: {'; '.join(faults)}")
 
@@ -98,14 +92,6 @@ def config_request(
         request["Tags"].append({"Key": PREVIOUS, "Value": previous})
     if params.hosting == "instance" and takes_volume_key(params.instance_type):
         request["KmsKeyId"] = settings.kms_key_arn
-    if params.data_capture_percent:
-        request["DataCaptureConfig"] = {
-            "EnableCapture": True,
-            "InitialSamplingPercentage": params.data_capture_percent,
-            "DestinationS3Uri": params.data_capture_uri,
-            "KmsKeyId": settings.kms_key_arn,
-            "CaptureOptions": [{"CaptureMode": "Input"}, {"CaptureMode": "Output"}],
-        }
     return request
 
 

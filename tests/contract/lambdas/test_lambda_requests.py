@@ -105,7 +105,6 @@ HOSTINGS = [
     DEV,
     replace(DEV, hosting="serverless"),
     replace(DEV, instance_type="ml.g4dn.xlarge"),
-    replace(DEV, data_capture_percent=10, data_capture_uri="s3://models/capture"),
     PROD,
     replace(PROD, instance_count=5),
 ]

@@ -114,11 +114,8 @@ def test_the_config_remembers_which_one_it_replaces():
     assert len(config_request("new", TRAINED, DEV, SETTINGS, None)["Tags"]) == 3
 
 
-def test_data_capture_is_off_unless_asked_for():
+def test_no_picture_that_is_sent_is_kept():
     assert "DataCaptureConfig" not in config_request("new", TRAINED, DEV, SETTINGS, None)
-    capturing = replace(DEV, data_capture_percent=20, data_capture_uri="s3://b/capture")
-    capture = config_request("new", TRAINED, capturing, SETTINGS, None)["DataCaptureConfig"]
-    assert (capture["InitialSamplingPercentage"], capture["EnableCapture"]) == (20, True)
 
 
 def test_without_alarms_sagemaker_deploys_in_its_own_way():
@@ -166,8 +163,6 @@ def test_the_deployment_may_take_longer_than_all_its_waits():
         (replace(PROD, hosting="serverless"), "for dev only"),
         (replace(PROD, alarms=[]), "'alarms' must name"),
         (replace(PROD, alarms=["x"] * 11), "takes 10"),
-        (replace(SERVERLESS, data_capture_percent=1, data_capture_uri="s3://b"), "cannot capture"),
-        (replace(DEV, data_capture_percent=1), "'data_capture_uri' must be"),
     ],
 )
 def test_combinations_that_cannot_work_are_refused(params, told):
