@@ -32,6 +32,9 @@ class _OurServices(Loader):
     def list_available_services(self, type_name: str) -> list[str]:
         return SERVICES
 
+    def is_builtin_path(self, path: str) -> bool:
+        return True  # ours are cut from botocore's own; endpoints of a user's would win over rules
+
 
 @cache
 def _session() -> botocore.session.Session:

@@ -37,12 +37,39 @@ def test_garbage_is_collected_again_afterwards():
     assert gc.isenabled()
 
 
-@pytest.mark.parametrize("home", ["us-east-1", "eu-central-1", "cn-north-1", "us-gov-west-1"])
+CALLS = {
+    "codepipeline": ("put_job_success_result", {"jobId": "j"}),
+    "s3": ("get_object", {"Bucket": "a.bucket", "Key": "train/a b.csv"}),
+    "sagemaker": ("describe_endpoint", {"EndpointName": "e"}),
+    "sagemaker-runtime": ("invoke_endpoint", {"EndpointName": "e", "Body": b"1"}),
+}
+
+
+HOMES = ["us-east-1", "eu-central-1", "us-gov-west-1", "cn-north-1"]
+PLACES = [*((home, "false") for home in HOMES), ("us-east-1", "true"), ("us-gov-west-1", "true")]
+
+
+@pytest.mark.parametrize(("home", "fips"), PLACES)
 @pytest.mark.parametrize("service", clients.SERVICES)
-def test_a_client_asks_where_botocores_own_does(service, home, monkeypatch):
-    monkeypatch.setenv("AWS_DEFAULT_REGION", home)
+def test_a_call_goes_where_botocores_own_client_sends_it(service, home, fips, monkeypatch):
+    for name, value in {"DEFAULT_REGION": home, "USE_FIPS_ENDPOINT": fips}.items():
+        monkeypatch.setenv(f"AWS_{name}", value)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
     ours, whole = clients.client(service), botocore.session.get_session().create_client(service)
-    assert ours.meta.endpoint_url == whole.meta.endpoint_url
-    assert ours.meta.partition == whole.meta.partition
-    assert ours._request_signer.region_name == whole._request_signer.region_name
-    assert ours._request_signer.signature_version == whole._request_signer.signature_version
+    assert _sent(ours, *CALLS[service]) == _sent(whole, *CALLS[service])
+
+
+def _sent(client, operation, arguments):
+    """Where a call goes and whom its signature is for, without sending it."""
+    sent = []
+
+    def keep(request, **_):
+        scope = request.headers["Authorization"].decode().split("/20")[-1].split(",")[0]
+        sent.append((request.method, request.url, scope.partition("/")[2]))
+        raise ConnectionAbortedError
+
+    client.meta.events.register("before-send", keep)
+    with pytest.raises(ConnectionAbortedError):
+        getattr(client, operation)(**arguments)
+    return sent
