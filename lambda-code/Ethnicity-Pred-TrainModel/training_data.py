@@ -8,11 +8,15 @@ from common.failures import WrongConfiguration
 
 def find_channels(s3: Any, bucket: str) -> list[str]:
     """Return ['train'] or ['train', 'validation']; without a filled CSV under train/, fail."""
-    train = objects(s3, bucket, "train/")
-    if not any(key.lower().endswith(".csv") and size > 0 for key, size in train):
+    filled = [name for name in ("train", "validation") if _has_csv(s3, bucket, f"{name}/")]
+    if "train" not in filled:
         raise WrongConfiguration(f"no training data under s3://{bucket}/train/; upload it (step 4)")
-    has_validation = any(size > 0 for _, size in objects(s3, bucket, "validation/"))
-    return ["train", "validation"] if has_validation else ["train"]
+    return filled
+
+
+def _has_csv(s3: Any, bucket: str, prefix: str) -> bool:
+    found = objects(s3, bucket, prefix)
+    return any(key.lower().endswith(".csv") and size > 0 for key, size in found)
 
 
 def objects(s3: Any, bucket: str, prefix: str) -> Iterator[tuple[str, int]]:

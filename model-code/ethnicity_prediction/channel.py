@@ -103,7 +103,7 @@ def channel_digest(folder: Path) -> str:
 
 
 def _csv_files(folder: Path) -> list[Path]:
-    paths = sorted(folder.glob("*.csv")) if folder.is_dir() else []
+    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() == ".csv")
     if not paths:
         raise MalformedError(f"no .csv file in the channel {folder.name!r} ({folder})")
     return paths

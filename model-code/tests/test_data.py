@@ -146,6 +146,15 @@ def test_a_csv_that_cannot_be_used_is_refused_with_the_reason(tmp_path: Path, co
         read_channel(tmp_path, SPEC)
 
 
+def test_a_csv_is_found_in_any_folder_and_however_it_is_spelt(tmp_path: Path):
+    """As the pipeline finds it: its rule and its functions look below the prefix, too."""
+    for path, (label, image) in zip(("A.CSV", "faces/b.csv"), draw(2), strict=True):
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        Image.fromarray(image).save(tmp_path / path.lower().replace(".csv", ".png"))
+        (tmp_path / path).write_text(f"file,label\n{Path(path).stem.lower()}.png,{label}\n")
+    assert len(read_channel(tmp_path, SPEC).values) == 2
+
+
 def test_a_channel_without_a_csv_is_refused(tmp_path: Path):
     with pytest.raises(MalformedError, match=r"no \.csv file in the channel"):
         read_channel(tmp_path / "train", SPEC)

@@ -42,6 +42,13 @@ def test_validation_data_becomes_a_channel_only_if_it_is_there(invoke, starting,
     assert [c["ChannelName"] for c in request["InputDataConfig"]] == ["train", "validation"]
 
 
+def test_a_validation_folder_without_a_csv_is_no_channel(invoke, starting, aws):
+    aws.objects["data", "validation/labels.json"] = b"{}"
+    invoke(TRAIN, starting)
+    [request] = aws.called("CreateTrainingJob")
+    assert [c["ChannelName"] for c in request["InputDataConfig"]] == ["train"]
+
+
 def test_a_csv_behind_many_images_is_found(invoke, starting, ending, aws):
     del aws.objects["data", "train/train.csv"]
     for number in range(10):
