@@ -23,6 +23,7 @@ SMALL_BODY_BYTES = 64 * 1024  # so much needs no place in the room for bodies
 IDLE_S = 75.0  # between two requests
 HEAD_S = 10.0  # from a request's first byte to the end of its head
 BODY_S = 60.0  # from there to its last byte
+ROOM_S = 10.0  # for a large body to be let in; SageMaker and its callers wait a minute at most
 SEND_S = 30.0  # for a caller to take an answer that does not fit into the socket's buffers
 LINGER_S = 2.0  # for a caller to read the last answer before the connection is cut
 LEAVE_S = 2.0  # while draining: for a request that was sent before the caller could know
@@ -169,7 +170,7 @@ class Connection(asyncio.Protocol):
         if self.closing or self.last or self.parser.should_upgrade():
             return
         self.reading, self.received = False, 0
-        chunks = self.chunks
+        chunks, self.chunks = self.chunks, []  # the request alone keeps its bytes, while it lasts
         body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
         method = self.parser.get_method().decode()
         request = Request(method, path_of(self.target), self.headers, body)
@@ -198,6 +199,7 @@ class Connection(asyncio.Protocol):
         size = int(self.headers.get(b"content-length", self.shared.max_body_bytes))
         self.place = self.shared.room.enter(size, self._go_on)
         if not self.place.granted:
+            self.deadline = self.shared.now + ROOM_S
             self.transport.pause_reading()
 
     def _go_on(self) -> None:

@@ -138,7 +138,7 @@ def served() -> Iterator[Served]:
 @pytest.fixture
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     """Deadlines of tenths of a second."""
-    for name in ("IDLE_S", "HEAD_S", "BODY_S", "SEND_S", "LINGER_S", "LEAVE_S"):
+    for name in ("IDLE_S", "HEAD_S", "BODY_S", "ROOM_S", "SEND_S", "LINGER_S", "LEAVE_S"):
         monkeypatch.setattr(connection, name, 0.3)
     monkeypatch.setattr(worker, "TICK_S", 0.05)
 
@@ -421,6 +421,13 @@ def test_a_large_body_of_unknown_length_takes_all_that_it_may(served: Served):
         wait_until(lambda: served.shared.room.free == ROOM - MAX_BODY)
         assert caller.ask(b"0\r\n\r\n") == (200, b"x" * 100_000)
     assert served.shared.room.free == ROOM
+
+
+def test_an_idle_connection_keeps_nothing_of_its_last_body(served: Served):
+    with served.call() as caller:
+        assert caller.ask(post(b"x" * MAX_BODY))[0] == 200
+        [idle] = served.shared.open
+        assert idle.chunks == []
 
 
 def test_who_waits_too_long_for_room_is_told_to_come_again(hurry, served: Served):
