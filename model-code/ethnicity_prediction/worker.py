@@ -16,6 +16,7 @@ from .connection import Connection, Shared
 from .export import load
 from .logs import Journal
 from .predictor import Predictor
+from .privileges import give_up
 from .room import Room
 from .server import CANNOT_LOAD
 from .wire import MAX_BODY_BYTES, Limits
@@ -117,6 +118,7 @@ def work(
     try:
         predictor = load(model)
         row_s = predictor.warm_up()
+        give_up(os.environ)  # before the first byte of a stranger is looked at
     except Exception:
         log.exception("the model cannot be loaded from %s", model)
         return CANNOT_LOAD

@@ -49,6 +49,10 @@ class Images(Protocol):
         """The processes that a container's program has started."""
         ...
 
+    def user_of(self, container: Container, worker: int) -> int:
+        """The number of the user whom one of them is now."""
+        ...
+
     def kill(self, container: Container, worker: int) -> None:
         """Send SIGKILL to one of them."""
         ...
@@ -74,6 +78,9 @@ class ProcessImages:
     def workers(self, container: Container) -> list[int]:
         (program,) = children(container._process.pid)  # the warden's
         return children(program)
+
+    def user_of(self, container: Container, worker: int) -> int:
+        return Path(f"/proc/{worker}").stat().st_uid
 
     def kill(self, container: Container, worker: int) -> None:
         os.kill(worker, signal.SIGKILL)
@@ -114,6 +121,9 @@ class DockerImages:
 
     def workers(self, container: Container) -> list[int]:
         return [int(pid) for pid in self._python(container, CHILDREN_OF_THE_FIRST).split()]
+
+    def user_of(self, container: Container, worker: int) -> int:
+        return int(self._python(container, f"import os; print(os.stat('/proc/{worker}').st_uid)"))
 
     def kill(self, container: Container, worker: int) -> None:
         self._python(container, f"import os; os.kill({worker}, {signal.SIGKILL})")

@@ -1,0 +1,23 @@
+"""What parses the bytes of strangers need not be root.
+
+SageMaker "expects all containers to run with root users" (developer guide, "Custom inference code
+with hosting services"): so the image's user is root, who can read the model whatever volume it is
+on, and a worker that has read it becomes somebody with no rights.
+"""
+
+import os
+from collections.abc import Mapping
+
+from PIL import Image
+
+VARIABLE = "SERVE_UID"  # set by the image; without it a worker stays who started it
+
+
+def give_up(environ: Mapping[str, str]) -> None:
+    """Become the user and group of the variable's number, for good, if this is root."""
+    uid = environ.get(VARIABLE)
+    if uid and os.geteuid() == 0:
+        Image.init()  # Pillow imports its formats when it needs them; nobody may not read them
+        os.setgroups([])
+        os.setgid(int(uid))
+        os.setuid(int(uid))
