@@ -98,6 +98,7 @@ def run(
     group = read_group(paths.config)
     given = config.parse(_read_json(paths, "hyperparameters"), group.size)
     job = Job(paths, given, group, best_device())
+    log.info("device=%s hosts=%d", job.device, group.size)
     with job.group.joined(job.device, given.peer_timeout_s, give_up):
         material = read_material(paths, given, job.group, job.device)
         earlier = read_pretrained(paths.channel("pretrained"))

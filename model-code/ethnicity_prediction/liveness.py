@@ -61,7 +61,8 @@ class Hearing:
         return (
             f"lost host {', '.join(lost)}: not heard of for {silence[lost[0]]:.0f} s. Look for the "
             "reason in its log (memory, a reclaimed spot instance, the network between the hosts), "
-            "then start the training again; where it keeps checkpoints, it goes on from the last."
+            "then start the training again. Only a job that SageMaker itself restarts goes on from "
+            "its last checkpoint."
         )
 
 
