@@ -17,7 +17,7 @@ def give_up(environ: Mapping[str, str]) -> None:
     """Become the user and group of the variable's number, for good, if this is root."""
     uid = environ.get(VARIABLE)
     if uid and os.geteuid() == 0:
-        Image.init()  # Pillow imports its formats when it needs them; nobody may not read them
+        Image.preinit()  # which Pillow does when it needs it; nobody may not read what it imports
         os.setgroups([])
         os.setgid(int(uid))
         os.setuid(int(uid))
