@@ -21,7 +21,7 @@ from .convert import to_onnx
 from .images import InputSpec
 from .material import Material
 from .metrics import calibration_error, evaluate
-from .model import Classifier, Network
+from .model import AUXILIARY, Classifier, Network
 from .operating_point import OperatingPoint, choose
 from .predictor import Predictor
 from .progress import Progress
@@ -66,7 +66,11 @@ def save(
 
 
 def _beside(network: Network, report: Mapping[str, Any], page: str) -> dict[str, bytes]:
-    arrays = {name: value.numpy() for name, value in network.state_dict().items()}
+    arrays = {
+        name: value.numpy()
+        for name, value in network.state_dict().items()
+        if not name.startswith(AUXILIARY)
+    }
     return {
         export.WEIGHTS_FILE: weights.to_bytes(arrays),
         export.REPORT_FILE: export.as_json(report),

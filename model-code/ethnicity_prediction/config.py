@@ -30,6 +30,9 @@ class Hyperparameters:
     channels: int = _between(1, 1, 3, "1 gray, 3 RGB", step=2)
     label_smoothing: float = _between(0.1, 0.0, 0.5, "share spread over all labels")
     balance: float = _between(0.75, 0.0, 2.0, "tau of the logit adjustment; 0 follows frequency")
+    auxiliary_weight: float = _between(
+        0.0, 0.0, 1.0, "of gender and of age in the loss, learnt beside the label; 0: not learnt"
+    )
     augment: float = _between(0.5, 0.0, 2.0, "strength of the random views")
     small_share: float = _between(
         0.0, 0.0, 0.9, "of the training, on images of at most 3/4 the side, a multiple of 16"

@@ -3,14 +3,13 @@
 import copy
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from .augment import augment, scaled
 from .config import LEAST_OF_A_HOST, Hyperparameters
@@ -19,6 +18,7 @@ from .errors import MalformedError
 from .hosts import Group
 from .metrics import macro_recall
 from .model import BATCH, normalise
+from .objective import Objective
 from .optimizing import optimizers, set_rates
 from .progress import Epoch, Progress, detached
 from .threads import ThreadTrial
@@ -31,10 +31,18 @@ SATURATED_PATIENCE = 2  # … so that waiting for more soon ends
 
 @dataclass(frozen=True)
 class Part:
-    """Images uint8 [N, size, size, channels] and their labels' codes int64 [N]."""
+    """Images uint8 [N, size, size, channels], their labels' codes int64 [N], and perhaps groups.
+
+    Those are the codes of auxiliary tasks, int64 [N, tasks].
+    """
 
     images: np.ndarray
     codes: np.ndarray
+    groups: np.ndarray | None = None
+
+    def groups_of(self, rows: np.ndarray) -> np.ndarray:
+        nothing = np.empty((len(rows), 0), np.int64)
+        return nothing if self.groups is None else self.groups[rows]
 
 
 class Fit:
@@ -47,6 +55,7 @@ class Fit:
         prior: np.ndarray,
         *,
         budget_s: float,
+        tasks: Sequence[int] = (),
         group: Group = Group(),  # noqa: B008  frozen
         device: torch.device | None = None,
         clock: Callable[[], float] = time.monotonic,
@@ -60,7 +69,7 @@ class Fit:
         self.net = net.to(self.device)
         cast(Any, self.net).to(memory_format=torch.channels_last)  # torch's types do not know it
         self.averaged = copy.deepcopy(self.net).eval()
-        self.adjustment = config.balance * torch.log(torch.as_tensor(prior).float()).to(self.device)
+        self.objective = Objective(config, prior, tasks, self.device)
         self.optimizers = optimizers(
             self.net, config, torch.bfloat16 if self.half else torch.float32
         )
@@ -194,17 +203,16 @@ class Fit:
     ) -> Tensor:
         images = to_device(train.images[rows], self.device)
         codes = to_device(train.codes[rows], self.device)
+        groups = to_device(train.groups_of(rows), self.device)
         views = augment(
             normalise(images), self._mirrored(rows, epoch), self.config.augment, generator, side
         )
         views = views.contiguous(memory_format=torch.channels_last)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
-            logits = model(views)
-        loss = functional.cross_entropy(
-            logits.float() + self.adjustment, codes, label_smoothing=self.config.label_smoothing
-        )
+            outputs = model(views)
+        loss, total = self.objective(outputs, codes, groups)
         self.net.zero_grad(set_to_none=True)
-        loss.backward()
+        total.backward()
         for optimizer in self.optimizers:
             optimizer.step()
         return loss.detach()

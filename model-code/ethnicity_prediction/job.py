@@ -37,7 +37,9 @@ class Job:
         """The network to begin with, drawn from the seed or taken from an earlier training."""
         torch.manual_seed(self.given.seed)
         labels, given = material.labels.values, self.given
-        network = Network(len(labels), given.channels, given.width, given.dropout)
+        network = Network(
+            len(labels), given.channels, given.width, given.dropout, sum(material.tasks)
+        )
         if earlier:
             begin_with(network, earlier, labels)
         return network
@@ -52,6 +54,7 @@ class Job:
             self.given,
             material.prior,
             budget_s=self.given.budget_s,
+            tasks=material.tasks,
             group=self.group,
             device=self.device,
         )

@@ -16,6 +16,7 @@ from .fit import Part
 from .hosts import Group
 from .images import InputSpec
 from .labels import Labels, Naming, labels_of, read_naming
+from .objective import classes_of, group_codes
 from .paths import Paths
 from .split import stratified
 
@@ -42,6 +43,7 @@ class Material:
     held_out: HeldOut
     digest: str
     counts: np.ndarray  # rows of each label to learn from, on all hosts, int [L]
+    tasks: tuple[int, ...] = ()  # classes of each auxiliary task
 
     @property
     def rows(self) -> int:
@@ -71,29 +73,43 @@ def read_material(
         kept, held = stratified(codes, given.validation_fraction, rng)
         train, other = train.take(kept), train.take(held)
         log.info("no validation channel: held out rows=%d", len(held))
-    naming, rows, digest = _of_all_hosts(train, naming, group, device)
+    naming, rows, digest, classes = _of_all_hosts(train, naming, group, device)
+    classes = classes if given.auxiliary_weight else {}
+    if given.auxiliary_weight and not classes:
+        raise MalformedError(
+            f"auxiliary_weight is {given.auxiliary_weight}, but the training data tells neither "
+            "genders nor ages: set it to 0, or add such columns"
+        )
     labels = labels_of(rows, naming)
     log.info("labels=%s", ",".join(labels.names))
     if len(labels.values) < 2:
         raise MalformedError(f"the training data has one label only: {labels.names[0]}")
     return Material(
         labels,
-        Part(train.images, train.codes(labels.values)),
+        Part(
+            train.images,
+            train.codes(labels.values),
+            group_codes(train.groups, classes, len(train.values)),
+        ),
         Part(other.images, other.codes(labels.values)),
         HeldOut(channel, (held + 1).tolist(), list(map(naming.name, other.values)), other.groups),
         digest,
         np.array([rows[value] for value in labels.values]),
+        tuple(map(len, classes.values())),
     )
 
 
 def _of_all_hosts(
     train: Dataset, naming: Naming, group: Group, device: torch.device
-) -> tuple[Naming, Counter[str], str]:
-    """Naming, rows of each label, and digest of training data that the hosts may have shared out.
+) -> tuple[Naming, Counter[str], str, dict[str, list[str]]]:
+    """Naming, rows of each label, digest, groups of training data that hosts may have shared out.
 
     labels.json is then on one host only, as any other file is.
     """
-    mine = {"counts": Counter(train.values), "digest": train.digest, "naming": asdict(naming)}
+    mine = {
+        **{"counts": Counter(train.values), "digest": train.digest, "naming": asdict(naming)},
+        "groups": {kind: sorted(set(texts)) for kind, texts in train.groups.items()},
+    }
     hosts = group.everyone(mine, device)
     digests = [told["digest"] for told in hosts]
     if not group.sharded:
@@ -106,4 +122,6 @@ def _of_all_hosts(
     namings = [Naming(**told["naming"]) for told in hosts]
     rows = sum((Counter(told["counts"]) for told in hosts), Counter[str]())
     found = next((each for each in namings if each != Naming()), Naming())
-    return found, rows, joined_digest(digests)
+    kinds = sorted({kind for told in hosts for kind in told["groups"]})
+    texts = {kind: [t for told in hosts for t in told["groups"].get(kind, ())] for kind in kinds}
+    return found, rows, joined_digest(digests), classes_of(texts)

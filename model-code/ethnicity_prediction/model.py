@@ -5,6 +5,7 @@ import torch
 from torch import Tensor, nn
 
 BATCH = 256  # images at once when many are predicted
+AUXILIARY = "auxiliary."  # what the weights of a training's further tasks are called; not served
 
 
 class Block(nn.Module):
@@ -34,9 +35,14 @@ class Block(nn.Module):
 
 
 class Network(nn.Module):
-    """float [N, channels, size, size] in [-1, 1] -> logits [N, labels]."""
+    """float [N, channels, size, size] in [-1, 1] -> logits [N, labels].
 
-    def __init__(self, labels: int, channels: int, width: int, dropout: float) -> None:
+    While it trains, the logits of `auxiliary` further classes follow, [N, labels + auxiliary].
+    """
+
+    def __init__(
+        self, labels: int, channels: int, width: int, dropout: float, auxiliary: int = 0
+    ) -> None:
         super().__init__()
         stem = [
             nn.Conv2d(channels, width, 5, 2, 2, bias=False),
@@ -51,9 +57,14 @@ class Network(nn.Module):
                 inputs = width * factor
         self.features = nn.Sequential(*stem, *blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten())
         self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(inputs, labels))
+        self.auxiliary = nn.Linear(inputs, auxiliary) if auxiliary else None
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.head(self.features(x))
+        features = self.features(x)
+        logits = self.head(features)
+        if self.auxiliary is None or not self.training:
+            return logits
+        return torch.cat([logits, self.auxiliary(features)], dim=1)
 
 
 def normalise(images: Tensor) -> Tensor:

@@ -16,6 +16,7 @@ from torch import nn
 from . import weights
 from .errors import MalformedError
 from .export import CARD_FILE, WEIGHTS_FILE
+from .model import AUXILIARY
 
 ARCHIVE = "model.tar.gz"  # as SageMaker leaves it in S3
 HEAD = "head."  # the part of a network that belongs to its labels
@@ -68,7 +69,7 @@ def begin_with(network: nn.Module, given: Pretrained, label_values: Sequence[str
     wanted = {
         name: tuple(value.shape)
         for name, value in network.state_dict().items()
-        if same_labels or not name.startswith(HEAD)
+        if not name.startswith(AUXILIARY if same_labels else (AUXILIARY, HEAD))
     }
     differing = [
         name

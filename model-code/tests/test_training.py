@@ -299,7 +299,7 @@ def test_rare_labels_weigh_more_when_balanced():
     config = parse(TINY | {"balance": "1"})
     network = Network(2, 1, 4, 0.0)
     fit = Fit(network, config, np.array([0.9, 0.1]), budget_s=1, device=torch.device("cpu"))
-    assert fit.adjustment[0] > fit.adjustment[1]
+    assert fit.objective.adjustment[0] > fit.objective.adjustment[1]
 
 
 @pytest.mark.parametrize("steps", [100, 600])

@@ -21,13 +21,17 @@ def pattern(label: str, rng: np.random.Generator) -> np.ndarray:
     return np.clip(image + rng.normal(0, 8, image.shape), 0, 255).astype(np.uint8)
 
 
-def write_pixel_csv(path: Path, rows: list[tuple[str, np.ndarray]]) -> None:
+def write_pixel_csv(
+    path: Path, rows: list[tuple[str, np.ndarray]], people: tuple[tuple[int, int], ...] = ((30, 0),)
+) -> None:
+    """The rows' ages and genders are those of `people`, one after the other."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["age", "ethnicity", "gender", "img_name", "pixels"])
-        for label, image in rows:
-            writer.writerow([30, label, 0, "x.jpg", " ".join(map(str, image.ravel()))])
+        for i, (label, image) in enumerate(rows):
+            age, gender = people[i % len(people)]
+            writer.writerow([age, label, gender, "x.jpg", " ".join(map(str, image.ravel()))])
 
 
 def draw(rows: int, seed: int = 0, words: tuple[str, ...] = WORDS) -> list[tuple[str, np.ndarray]]:
