@@ -24,7 +24,6 @@ HYPERPARAMETERS = {
     "epochs": 6,
     "batch_size": 16,
     "image_size": 32,
-    "learning_rate": 0.012,
     "augment": 0,
 }
 APPROVAL = "ApproveRelease"
