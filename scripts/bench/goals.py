@@ -10,7 +10,7 @@ GOALS = (
         "CPU of a request, 8 clients, the seed's network",
         0.8,
         "limit",
-        why="it depends on the processor: one with AVX-512 gave 0.877, one without it 0.754.",
+        why="runs on two machines gave 0.877 and 0.754; why they differ is not known.",
     ),
     Goal(
         "csv.our-network.8.cpu",
