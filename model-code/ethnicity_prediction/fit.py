@@ -70,9 +70,7 @@ class Fit:
         cast(Any, self.net).to(memory_format=torch.channels_last)  # torch's types do not know it
         self.averaged = copy.deepcopy(self.net).eval()
         self.objective = Objective(config, prior, tasks, self.device)
-        self.optimizers = optimizers(
-            self.net, config, torch.bfloat16 if self.half else torch.float32
-        )
+        self.optimizers = optimizers(self.net, config)
 
     def run(
         self,

@@ -17,19 +17,11 @@ A, B, C = 3.4445, -4.7750, 2.0315
 class Muon(Optimizer):
     """Nesterov momentum, made orthogonal; a kernel [O, I, h, w] counts as a matrix [O, I h w].
 
-    Weights decay decoupled from the gradient, as AdamW's. `dtype` is what the iteration computes
-    in: it is three matrix products, which bfloat16 halves where the processor has it.
+    Weights decay decoupled from the gradient, as AdamW's.
     """
 
-    def __init__(
-        self,
-        params: Iterable[Tensor],
-        lr: float,
-        weight_decay: float = 0.0,
-        dtype: torch.dtype = torch.float32,
-    ) -> None:
+    def __init__(self, params: Iterable[Tensor], lr: float, weight_decay: float = 0.0) -> None:
         super().__init__(params, {"lr": lr, "weight_decay": weight_decay})
-        self.dtype = dtype
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> Any:
@@ -44,18 +36,32 @@ class Muon(Optimizer):
         if not state:
             state["momentum"] = torch.zeros_like(weight)
         momentum = state["momentum"].mul_(MOMENTUM).add_(weight.grad)
-        ahead = weight.grad.add(momentum, alpha=MOMENTUM).flatten(1)
-        update = orthogonal(ahead.to(self.dtype)).to(weight.dtype)
+        update = orthogonal(weight.grad.add(momentum, alpha=MOMENTUM).flatten(1))
         rows, columns = update.shape
         weight.mul_(1 - rate * decay)
         weight.add_(update.view(weight.shape), alpha=-rate * max(1.0, rows / columns) ** 0.5)
 
 
 def orthogonal(matrix: Tensor) -> Tensor:
-    """Singular values all near 1, singular vectors kept; [rows, columns]."""
+    """Singular values all near 1, singular vectors kept; float32 [rows, columns].
+
+    A step multiplies x by A + B s + C s^2 with s = x x'. All these are polynomials of the first s
+    and commute: the steps are taken on the short side alone, and x is multiplied once. Squares
+    halve the digits: bfloat16 has too few.
+    """
     wide = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
     x = wide / (wide.norm() + 1e-7)
-    for _ in range(STEPS):
-        square = x @ x.T
-        x = A * x + (B * square + C * square @ square) @ x
+    square = x @ x.T
+    step = product = _polynomial(square)
+    for _ in range(STEPS - 1):
+        square = step @ square @ step
+        step = _polynomial(square)
+        product = step @ product
+    x = product @ x
     return x if wide is matrix else x.T
+
+
+def _polynomial(square: Tensor) -> Tensor:
+    result = B * square + C * square @ square
+    result.diagonal().add_(A)
+    return result

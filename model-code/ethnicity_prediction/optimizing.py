@@ -15,11 +15,8 @@ WARM_UP_STEPS = 50  # … but, for momentum has to settle, so many steps at leas
 WARM_UP_MOST = 0.2  # … unless they are too much of a short training
 
 
-def optimizers(net: nn.Module, config: Hyperparameters, dtype: torch.dtype) -> list[Optimizer]:
-    """Muon for the kernels if wanted, AdamW for the rest; biases and normalisation never decay.
-
-    `dtype` is what Muon computes in.
-    """
+def optimizers(net: nn.Module, config: Hyperparameters) -> list[Optimizer]:
+    """Muon for the kernels if wanted, AdamW for the rest; biases and normalisation never decay."""
     rate, decay = config.learning_rate, config.weight_decay
     muon_rate = config.muon_learning_rate
     kernels = [p for p in net.parameters() if p.ndim == 4 and muon_rate]
@@ -34,7 +31,7 @@ def optimizers(net: nn.Module, config: Hyperparameters, dtype: torch.dtype) -> l
     )
     if not kernels:
         return [adamw]
-    muon = Muon(kernels, muon_rate, decay, dtype)
+    muon = Muon(kernels, muon_rate, decay)
     muon.param_groups[0]["peak"] = muon_rate
     return [muon, adamw]
 

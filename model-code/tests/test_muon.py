@@ -4,7 +4,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from ethnicity_prediction.muon import Muon, orthogonal  # noqa: E402
+from ethnicity_prediction.muon import STEPS, A, B, C, Muon, orthogonal  # noqa: E402
 
 
 @pytest.mark.parametrize("shape", [(16, 64), (64, 16), (20, 20)])
@@ -18,6 +18,15 @@ def test_singular_values_come_near_one_and_vectors_stay(shape: tuple[int, int]):
     left, _, right = torch.linalg.svd(matrix, full_matrices=False)
     inside = left.T @ result @ right.T
     assert torch.allclose(inside, torch.diag(torch.diagonal(inside)), atol=1e-4)
+
+
+def test_it_is_the_iteration_of_its_source_step_by_step():
+    matrix = torch.randn(24, 96, generator=torch.Generator().manual_seed(3))
+    x = matrix / matrix.norm()
+    for _ in range(STEPS):
+        square = x @ x.T
+        x = A * x + (B * square + C * square @ square) @ x
+    assert torch.allclose(orthogonal(matrix), x, atol=1e-5)
 
 
 def test_the_step_has_the_length_of_the_rate_whatever_the_gradient():
