@@ -215,8 +215,28 @@ def page(results: Mapping[str, Mapping[str, Any]]) -> str:
             "",
             *report.markdown_table(head, body),
             "",
+            *_frontier(result),
         ]
     return "\n".join(lines)
+
+
+def _frontier(result: Mapping[str, Any]) -> list[str]:
+    """The trade-offs that the same models could have had, where the entry tells them."""
+    if "frontier" not in result:
+        return []
+    names = ("accuracy", "macro_recall", "worst_recall")
+    head = ("tau of all models", *(NAMES[name] for name in names))
+    body = [
+        (f"{point['tau']:.1f}", *(f"{point[name]:.3f}" for name in names))
+        for point in result["frontier"]
+    ]
+    return [
+        "Other trade-offs between the labels, the mean of the same models on the same rows: shown, "
+        "not chosen from.",
+        "",
+        *report.markdown_table(head, body),
+        "",
+    ]
 
 
 def _origin(result: Mapping[str, Any]) -> str:

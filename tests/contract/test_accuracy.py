@@ -1,7 +1,9 @@
 """`make accuracy` trains each seed once and scores all on rows that no training saw."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import draw_glyphs
 import pytest
@@ -42,6 +44,30 @@ def test_seeds_are_trained_once_and_scored_on_the_test_part(bench: Bench, tmp_pa
     assert result["date"] == card["created"][:10]
     assert f"sha256:{result['data']}" == card["data"]["digest"]
     assert [log.stat().st_mtime_ns for log in logs] == written
+
+
+def test_at_a_models_own_tau_the_frontier_is_the_model(bench: Bench, tmp_path: Path):
+    (accuracy.RECIPES / "gray.json").write_text(json.dumps({"epochs": 8, "augment": 0}))
+    data = tmp_path / "data"
+    draw_glyphs.write_data(data, 5, {"train": 600, "validation": 100})
+    (data / "validation").rename(data / "test")
+    [model] = accuracy.measured(bench, "gray", data, [3])["models"]
+    assert model["accuracy"] > 0.5
+    artifact = tmp_path / "runs/gray/seed-3/model"
+    for tau in (0.0, 0.3):
+        rewrite(artifact / "model.json", lambda card: card["training"]["operating_point"], tau=tau)
+        rewrite(artifact / "report.json", lambda report: report["labels"][0], rows=10**6)
+        frontier = accuracy.measured(bench, "gray", data, [3])["frontier"]
+        own = {point.pop("tau"): point for point in frontier}
+        assert own[tau] == {name: model[name] for name in own[tau]}
+        assert own[0.6]["accuracy"] < model["accuracy"]  # the first label is taken back
+
+
+def rewrite(path: Path, part: Callable[[dict[str, Any]], dict[str, Any]], **values: float) -> None:
+    """Change an entry of a file of JSON."""
+    whole = json.loads(path.read_text())
+    part(whole).update(values)
+    path.write_text(json.dumps(whole))
 
 
 @pytest.mark.parametrize("changed", ["recipe", "data", "program"])

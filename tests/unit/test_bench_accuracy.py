@@ -73,6 +73,12 @@ def test_the_page_tells_what_was_measured_where_the_entry_knows_it():
     assert "Program" not in page({"gray": result()})
 
 
+def test_the_page_shows_the_frontier_where_the_entry_has_one():
+    point = {"tau": 0.2, "accuracy": 0.84, "macro_recall": 0.78, "worst_recall": 0.4125}
+    assert "| 0.2 | 0.840 | 0.780 | 0.412 |" in page({"gray": result(frontier=[point])})
+    assert "trade-offs between" not in page({"gray": result()})
+
+
 def test_data_without_a_test_part_is_refused(tmp_path):
     (tmp_path / "train").mkdir()
     (tmp_path / "train/train.csv").write_text("ethnicity,pixels\n")

@@ -2,7 +2,8 @@
 
 For each model and for their mean: accuracy, macro recall, recall of the worst label, expected
 calibration error; with the mean, the 2.5 and 97.5 % quantiles (low, high) of what it is of rows
-drawn again and again (Efron, 1979).
+drawn again and again (Efron, 1979). Besides, the frontier: what the mean would be, had all models
+another trade-off between labels than each has chosen on its validation part.
 """
 
 import json
@@ -18,6 +19,7 @@ from ethnicity_prediction.metrics import calibration_error, label_recalls
 
 DRAWS = 2000
 ROWS = 256  # at once
+TAUS = [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6]  # of the frontier
 Measure = Callable[[np.ndarray, np.ndarray], float]  # probabilities [N, L], codes [N]
 
 
@@ -27,6 +29,7 @@ MEASURES: dict[str, Measure] = {
     "worst_recall": lambda p, codes: float(label_recalls(codes, p.argmax(axis=1)).min()),
     "calibration_error": calibration_error,
 }
+RIGHT = ("accuracy", "macro_recall", "worst_recall")  # which depend on the order of labels alone
 
 
 def answers(model: Path, test: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -38,6 +41,20 @@ def answers(model: Path, test: Path) -> tuple[np.ndarray, np.ndarray]:
         sys.exit(f"{test} has labels that {model} does not know: they are no test of it")
     starts = range(0, len(codes), ROWS)
     return np.concatenate([predictor.predict(data.images[i : i + ROWS]) for i in starts]), codes
+
+
+def with_tau(model: Path, probabilities: np.ndarray, tau: float) -> np.ndarray:
+    """What orders the labels [N, L] if tau is another than the model's own.
+
+    Probabilities are softmax((z - tau log prior) / temperature), and the validation part, which is
+    stratified, has the training part's prior.
+    """
+    card = json.loads((model / export.CARD_FILE).read_text())
+    rows = json.loads((model / export.REPORT_FILE).read_text())["labels"]
+    counts = np.array([label["rows"] for label in rows if label["known"]])
+    point = card["training"]["operating_point"]
+    own = point["temperature"] * np.log(np.maximum(probabilities, np.finfo(np.float32).tiny))
+    return own - (tau - point["tau"]) * np.log(counts / counts.sum())
 
 
 def main() -> None:
@@ -53,7 +70,12 @@ def main() -> None:
         value = float(np.mean([measure(p, codes) for p in told]))
         mean[name] = {"value": value, "low": low, "high": high}
     each = [{name: measure(p, codes) for name, measure in MEASURES.items()} for p in told]
-    print(json.dumps({"rows": len(codes), "models": each, "mean": mean}))
+    frontier = []
+    for tau in TAUS:
+        shifted = [with_tau(model, p, tau) for model, p in zip(models, told, strict=True)]
+        means = {name: np.mean([MEASURES[name](z, codes) for z in shifted]) for name in RIGHT}
+        frontier.append({"tau": tau, **means})
+    print(json.dumps({"rows": len(codes), "models": each, "mean": mean, "frontier": frontier}))
 
 
 if __name__ == "__main__":
