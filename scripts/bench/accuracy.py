@@ -224,7 +224,7 @@ def _frontier(result: Mapping[str, Any]) -> list[str]:
     """The trade-offs that the same models could have had, where the entry tells them."""
     if "frontier" not in result:
         return []
-    names = ("accuracy", "macro_recall", "worst_recall")
+    names = [name for name in NAMES if name in result["frontier"][0]]
     head = ("tau of all models", *(NAMES[name] for name in names))
     body = [
         (f"{point['tau']:.1f}", *(f"{point[name]:.3f}" for name in names))
