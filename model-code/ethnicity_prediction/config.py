@@ -38,7 +38,7 @@ class Hyperparameters:
         0.0, 0.0, 0.9, "of the training, on images of at most 3/4 the side, a multiple of 16"
     )
     views: int = _between(
-        1, 1, 2, "averaged for an answer; 2: the mirror image too, twice the work"
+        1, 1, 4, "averaged for an answer, each as much work; 2: mirrored, too; 4: both also zoomed"
     )
     least_recall: float = _between(
         0.0, 0.0, 1.0, "of every label on the validation part, bought with accuracy; 0: a balance"

@@ -3,9 +3,11 @@
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 BATCH = 256  # images at once when many are predicted
 AUXILIARY = "auxiliary."  # what the weights of a training's further tasks are called; not served
+ZOOMED_OFF = 48  # one pixel of so many, at each border, is not in a zoomed view
 
 
 class Block(nn.Module):
@@ -72,11 +74,20 @@ def normalise(images: Tensor) -> Tensor:
     return images.permute(0, 3, 1, 2).float() / 127.5 - 1.0
 
 
+def zoomed(x: Tensor) -> Tensor:
+    """The middle of images float [N, C, S, S], as large as they are."""
+    side = x.shape[-1]
+    off = max(1, side // ZOOMED_OFF)
+    middle = x[:, :, off : side - off, off : side - off]
+    return functional.interpolate(middle, (side, side), mode="bilinear", align_corners=False)
+
+
 class Classifier(nn.Module):
     """What is served: uint8 images in, probabilities out; nothing is left to the caller.
 
-    With two views, the mirrored image is asked too and the two answers are averaged. `offset`
-    float [labels] and `temperature` are the operating point.
+    What is answered is the mean over the first `views` of these: the image, its mirror image, and
+    both once more, zoomed in a little. `offset` float [labels] and `temperature` are the operating
+    point.
     """
 
     def __init__(
@@ -99,9 +110,12 @@ class Classifier(nn.Module):
         x = normalise(images)
         if self.views == 1:
             return torch.log_softmax(self.network(x), dim=1)
-        both = torch.softmax(self.network(torch.cat([x, x.flip(3)])), dim=1)
-        straight, mirrored = both.chunk(2)
-        return torch.log((straight + mirrored) / 2)
+        answers = torch.softmax(self.network(torch.cat(self._seen(x))), dim=1)
+        return torch.stack(answers.chunk(self.views)).mean(dim=0).log()
+
+    def _seen(self, x: Tensor) -> list[Tensor]:
+        sights = [x] if self.views < 3 else [x, zoomed(x)]
+        return [view for sight in sights for view in (sight, sight.flip(3))][: self.views]
 
     @torch.no_grad()
     def predict_logits(self, images: np.ndarray) -> np.ndarray:

@@ -19,7 +19,7 @@ from ethnicity_prediction.convert import to_onnx  # noqa: E402
 from ethnicity_prediction.errors import MalformedError  # noqa: E402
 from ethnicity_prediction.fit import Fit, Part  # noqa: E402
 from ethnicity_prediction.images import InputSpec  # noqa: E402
-from ethnicity_prediction.model import Classifier, Network  # noqa: E402
+from ethnicity_prediction.model import Classifier, Network, normalise  # noqa: E402
 from ethnicity_prediction.paths import Paths  # noqa: E402
 from ethnicity_prediction.program import program_digest  # noqa: E402
 from ethnicity_prediction.progress import detached  # noqa: E402
@@ -71,7 +71,7 @@ def test_the_card_tells_labels_metrics_and_origin(trained: Path):
     ]
 
 
-@pytest.mark.parametrize("views", [1, 2])
+@pytest.mark.parametrize("views", [1, 2, 3, 4])
 def test_probabilities_are_of_the_network_that_was_trained(views: int):
     network = Network(3, 3, 4, 0.2).eval()
     images = np.random.default_rng(0).integers(0, 256, (5, 64, 64, 3), dtype=np.uint8)
@@ -86,15 +86,28 @@ def test_probabilities_are_of_the_network_that_was_trained(views: int):
     assert np.allclose(served.sum(1), 1, atol=1e-5)
 
 
-def test_an_image_and_its_mirror_image_are_told_alike_by_two_views():
+@pytest.mark.parametrize("views", [2, 4])
+def test_an_image_and_its_mirror_image_are_told_alike_by_views_in_pairs(views: int):
     images = torch.randint(0, 256, (4, 48, 48, 1), dtype=torch.uint8)
     network = Network(3, 1, 4, 0.2).eval()
     with torch.no_grad():
-        one, two = (Classifier(network, views) for views in (1, 2))
-        assert torch.allclose(two(images), two(images.flip(2)), atol=1e-6)
+        one, paired = (Classifier(network, count) for count in (1, views))
+        assert torch.allclose(paired(images), paired(images.flip(2)), atol=1e-6)
         assert not torch.allclose(one(images), one(images.flip(2)), atol=1e-6)
-        mean = (one(images) + one(images.flip(2))) / 2
-        assert torch.allclose(two(images), mean, atol=1e-6)
+
+
+def test_an_answer_is_the_mean_of_those_about_each_view():
+    images = torch.randint(0, 256, (4, 96, 96, 3), dtype=torch.uint8)
+    network = Network(3, 3, 4, 0.2).eval()
+    x = normalise(images)
+    # at 96, two pixels of each border are left out
+    near = torch.nn.functional.interpolate(x[:, :, 2:94, 2:94], (96, 96), mode="bilinear")
+    with torch.no_grad():
+        seen = [network(view).softmax(1) for view in (x, x.flip(3), near, near.flip(3))]
+        for views in (1, 2, 3, 4):
+            mean = sum(seen[:views]) / views
+            assert torch.allclose(Classifier(network, views)(images), mean, atol=1e-6)
+    assert not torch.allclose(seen[0], seen[2], atol=1e-6)
 
 
 def test_the_operating_point_turns_towards_the_rare_label():
@@ -253,7 +266,7 @@ def test_a_checkpoint_of_another_job_is_not_taken(trained: Path):
 
 
 @pytest.mark.parametrize(
-    ("changed", "resumed"), [({"views": "2", "least_recall": "0.5"}, True), ({"seed": "7"}, False)]
+    ("changed", "resumed"), [({"views": "4", "least_recall": "0.5"}, True), ({"seed": "7"}, False)]
 )
 def test_a_finished_training_is_judged_anew_without_fitting(tmp_path, caplog, changed, resumed):
     prepare(tmp_path, train=60, validation=30, epochs="2")
