@@ -94,6 +94,7 @@ def measured(bench: Bench, recipe: str, data: Path, seeds: Sequence[int]) -> dic
         "cpus": len(os.sched_getaffinity(0)),
         "seeds": list(seeds),
         "minutes": [card["training"]["seconds"] / 60 for card in cards],
+        "epochs": [len(card["training"]["epochs"]) for card in cards],
         **scored,
     }
 
@@ -210,7 +211,7 @@ def page(results: Mapping[str, Mapping[str, Any]]) -> str:
         lines += [
             f"## {TITLES[recipe]}",
             "",
-            f"{result['date']}, {result['rows']:,} test rows, {result['cpus']} CPUs; "
+            f"{result['date']}, {result['rows']:,} test rows, {_work(result)}; "
             f"hyperparameters: [`{where}`](../{where}).{_origin(result)}",
             "",
             *report.markdown_table(head, body),
@@ -237,6 +238,14 @@ def _frontier(result: Mapping[str, Any]) -> list[str]:
         *report.markdown_table(head, body),
         "",
     ]
+
+
+def _work(result: Mapping[str, Any]) -> str:
+    """What the minutes were worth: another processor comes to other epochs, and to another model."""
+    kind = "multiply bfloat16" if result["bfloat16"] else "do not multiply bfloat16"
+    least, most = min(result["epochs"]), max(result["epochs"])
+    epochs = f"{least}" if least == most else f"{least} to {most}"
+    return f"{result['cpus']} CPUs that {kind}, {epochs} epochs"
 
 
 def _origin(result: Mapping[str, Any]) -> str:

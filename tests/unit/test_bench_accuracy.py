@@ -14,6 +14,7 @@ def result(mean=GOOD, minutes=(9.0, 10.0), **more):
         "date": "2026-01-02",
         **{"cpus": 2, "rows": 2336, "seeds": [0, 1]},
         **{"minutes": list(minutes), "models": [GOOD, GOOD]},
+        **{"epochs": [38, 38], "bfloat16": True},
         "mean": {n: {"value": v, "low": v - 0.01, "high": v + 0.01} for n, v in mean.items()},
         **more,
     }
@@ -71,6 +72,18 @@ def test_the_page_tells_what_was_measured_where_the_entry_knows_it():
     told = {"data": "d" * 64, "program": "p" * 64}
     assert f"Program `{'p' * 12}`, training data `{'d' * 12}`" in page({"gray": result(**told)})
     assert "Program" not in page({"gray": result()})
+
+
+@pytest.mark.parametrize(
+    ("told", "said"),
+    [
+        ({}, "2 CPUs that multiply bfloat16, 38 epochs;"),
+        ({"epochs": [29, 30]}, "2 CPUs that multiply bfloat16, 29 to 30 epochs;"),
+        ({"bfloat16": False}, "2 CPUs that do not multiply bfloat16, 38 epochs;"),
+    ],
+)
+def test_the_page_tells_how_far_the_minutes_went(told, said):
+    assert said in page({"gray": result(**told)})
 
 
 def test_the_page_shows_the_frontier_where_the_entry_has_one():

@@ -3,7 +3,8 @@
 For each model and for their mean: accuracy, macro recall, recall of the worst label, expected
 calibration error; with the mean, the 2.5 and 97.5 % quantiles (low, high) of what it is of rows
 drawn again and again (Efron, 1979). Besides, the frontier: what the mean would be, had all models
-another trade-off between labels than each has chosen on its validation part.
+another trade-off between labels than each has chosen on its validation part; and whether a
+training on this machine has bfloat16.
 """
 
 import json
@@ -15,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from ethnicity_prediction import export
 from ethnicity_prediction.channel import read_channel
+from ethnicity_prediction.device import best_device, has_bf16
 from ethnicity_prediction.metrics import calibration_error, label_recalls
 
 DRAWS = 2000
@@ -75,7 +77,8 @@ def main() -> None:
         shifted = [with_tau(model, p, tau) for model, p in zip(models, told, strict=True)]
         means = {name: np.mean([MEASURES[name](z, codes) for z in shifted]) for name in RIGHT}
         frontier.append({"tau": tau, **means})
-    print(json.dumps({"rows": len(codes), "models": each, "mean": mean, "frontier": frontier}))
+    found = {"rows": len(codes), "bfloat16": has_bf16(best_device())}
+    print(json.dumps({**found, "models": each, "mean": mean, "frontier": frontier}))
 
 
 if __name__ == "__main__":
