@@ -241,7 +241,7 @@ def _frontier(result: Mapping[str, Any]) -> list[str]:
 
 
 def _work(result: Mapping[str, Any]) -> str:
-    """What the minutes were worth: another processor comes to other epochs, and to another model."""
+    """What the minutes were worth: another processor comes to other epochs, another model."""
     kind = "multiply bfloat16" if result["bfloat16"] else "do not multiply bfloat16"
     least, most = min(result["epochs"]), max(result["epochs"])
     epochs = f"{least}" if least == most else f"{least} to {most}"
