@@ -85,6 +85,7 @@ def main() -> int:
                 story.say("\nThe local cloud stays up; Ctrl-C ends it.")
                 _wait_for_interrupt()
     except KeyboardInterrupt:
+        cloud.stop()  # one that came between the start and the `with` has left it up
         console.print("\nInterrupted: the local cloud and all its processes have ended.")
         return INTERRUPTED
     except FAILURES as error:

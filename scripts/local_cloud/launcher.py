@@ -9,15 +9,18 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import boto3
 import botocore.session
+import psutil
 from botocore.config import Config
 
 from local_cloud import engines
@@ -30,6 +33,7 @@ KEPT_VARIABLES = ("PATH", "LANG", "LC_ALL", "TMPDIR", "SSL_CERT_FILE", "REQUESTS
 # Requirements are installed as the user's pip would, by the engine that the user's docker would
 # choose; LOCAL_CLOUD_ are our settings.
 KEPT_PREFIXES = ("PIP_", "DOCKER_HOST", "LOCAL_CLOUD_")
+INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class LocalCloudError(RuntimeError):
@@ -72,8 +76,33 @@ def deaf_session() -> botocore.session.Session:
     )
 
 
+@contextlib.contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Keep the signals that end this process until the end of the block.
+
+    Their handlers are replaced, for a mask would not do: another thread, such as one of NumPy's,
+    takes a signal that this one blocks, and Python then acts on it here. In any thread but the main
+    one nothing interrupts, and nothing is done.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    handlers = {number: signal.getsignal(number) for number in INTERRUPTS}
+    replaced = {n: old for n, old in handlers.items() if old not in (signal.SIG_IGN, None)}
+    try:
+        for number in replaced:
+            signal.signal(number, lambda number, _: came.append(number))
+        yield
+    finally:
+        for number, handler in replaced.items():
+            signal.signal(number, handler)
+        for held in came:
+            signal.raise_signal(held)
+
+
 class RunningCloud:
-    """A local cloud in a process group of its own; use it as a context manager.
+    """A local cloud in a session of its own; use it as a context manager.
 
     It ends with this process, whatever ends that.
     """
@@ -115,39 +144,39 @@ class RunningCloud:
             "AWS_SECRET_ACCESS_KEY": self.secret_key,
         }
         arguments = ["--port", str(self.port), "--state", str(self.state)]
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "local_cloud", *arguments],
-                env=environment,
-                cwd=self.state,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                stdin=subprocess.PIPE,  # closes with this process, and so ends the server
-                start_new_session=True,
-            )
         try:
+            with self.log.open("ab") as log, uninterrupted():  # no process that stop() cannot know
+                self._process = subprocess.Popen(
+                    [sys.executable, "-m", "local_cloud", *arguments],
+                    env=environment,
+                    cwd=self.state,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    stdin=subprocess.PIPE,  # closes with this process, and so ends the server
+                    start_new_session=True,
+                )
             self._wait_until_ready(timeout_s)
         except BaseException:
             self.stop()
             raise
 
     def stop(self, timeout_s: float = 15) -> None:
-        """End the server and every process it started."""
-        process, self._process = self._process, None
-        if process is None:
-            return
-        process.terminate()
-        try:
-            process.wait(timeout_s)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)  # what it started and did not end itself
-        if process.stdin:
-            process.stdin.close()
-        if engines.chosen() == engines.DOCKER:
-            engines.sweep(self.state)
+        """End the server and every process it started, and return when they are gone."""
+        with uninterrupted():
+            process, self._process = self._process, None
+            if process is None:
+                return
+            process.terminate()
+            try:
+                process.wait(timeout_s)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+            if process.stdin:
+                process.stdin.close()
+            _end_session(process.pid, timeout_s)
+            if engines.chosen() == engines.DOCKER:
+                engines.sweep(self.state)
 
     def client(self, service: str, **options: Any) -> Any:
         """Return a boto3 client with the administrator's credentials of this local cloud."""
@@ -193,3 +222,30 @@ class RunningCloud:
         raise LocalCloudError(
             f"the local cloud did not start on {self.url}; {self.log} ends:\n{tail}"
         )
+
+
+def _end_session(leader: int, timeout_s: float) -> None:
+    """Kill what the ended server's session still has, wardens and their programs, until it is gone.
+
+    LocalCloudError if a process is there after `timeout_s`: one that the kernel cannot end.
+    """
+    deadline = time.monotonic() + timeout_s
+    while left := [process for process in psutil.process_iter() if _session(process) == leader]:
+        if time.monotonic() > deadline:
+            raise LocalCloudError(
+                f"processes {[process.pid for process in left]} of the local cloud do not end, "
+                f"{timeout_s:g} s after SIGKILL; look at what they wait for: ps -o pid,wchan,args"
+            )
+        for process in left:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        time.sleep(0.01)
+
+
+def _session(process: psutil.Process) -> int:
+    """Return a process's session, 0 for a zombie: it has ended, and may never be waited for."""
+    try:
+        session = os.getsid(process.pid)
+        return 0 if process.status() == psutil.STATUS_ZOMBIE else session
+    except (OSError, psutil.Error):
+        return 0

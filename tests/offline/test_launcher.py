@@ -53,6 +53,55 @@ def test_an_interrupted_start_leaves_no_cloud(
     assert not running_in(tmp_path)
 
 
+def test_an_interrupt_while_the_process_is_being_made_leaves_no_cloud(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*arguments: Any, **options: Any) -> subprocess.Popen[bytes]:
+        made = Popen(*arguments, **options)
+        signal.raise_signal(signal.SIGINT)
+        return made
+
+    Popen = subprocess.Popen  # noqa: N806, the class
+    monkeypatch.setattr(subprocess, "Popen", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        RunningCloud(tmp_path).start()
+    assert not running_in(tmp_path)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+LEAVES_A_CHILD = """
+import subprocess, time
+
+subprocess.Popen(["sleep", "600"], process_group=0)
+print("up", flush=True)
+time.sleep(600)
+"""
+
+
+def test_a_stop_ends_every_group_of_the_session_even_if_interrupted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(self: subprocess.Popen[bytes], *arguments: Any) -> int:
+        signal.raise_signal(signal.SIGINT)
+        return wait(self, *arguments)
+
+    cloud = RunningCloud(tmp_path)
+    server = cloud._process = subprocess.Popen(
+        [sys.executable, "-c", LEAVES_A_CHILD],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+    )
+    assert server.stdout and server.stdout.readline() == b"up\n"
+    assert len(running_in(tmp_path)) == 2
+    wait = subprocess.Popen.wait
+    monkeypatch.setattr(subprocess.Popen, "wait", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        cloud.stop()
+    assert not running_in(tmp_path)
+    server.stdout.close()
+
+
 def test_the_demo_ends_its_cloud_when_its_terminal_closes(tmp_path: Path) -> None:
     port = free_port()
     environment = {**os.environ, "PYTHONPATH": str(SCRIPTS)}
