@@ -31,6 +31,6 @@ for line in sys.stdin:
     for _ in range(number):
         once()
         walls.append(time.perf_counter())
-    cpu_us = (time.process_time() - begun) / number * 1e6
-    p50_ms = statistics.median(end - start for start, end in pairwise(walls)) * 1e3
-    print(json.dumps({"cpu_us": cpu_us, "p50_ms": p50_ms}), flush=True)
+    cpu = (time.process_time() - begun) / number * 1e6
+    p50 = statistics.median(end - start for start, end in pairwise(walls)) * 1e3
+    print(json.dumps({"cpu": cpu, "p50": p50}), flush=True)

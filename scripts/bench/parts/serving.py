@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import io
+import statistics
 import time
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import draw_glyphs
@@ -19,9 +20,10 @@ from bench.servers import Server
 from bench.setup import MODEL_CODE, Bench, Contestant, environment
 
 CLIENTS = (1, 8, 64)
-QUICK = {1: 600, 8: 2000, 64: 2000}  # requests of a round, of ours …
-SLOW = {1: 10, 8: 24, 64: 64}  # … and of the seed's
-LIMIT = 600  # decodings and predictions of a round
+TURNS = 5  # of ours and of the limit in a round: who else uses the machine changes in a second
+QUICK = {1: 300, 8: 800, 64: 800}  # requests of a turn
+LIMIT = 300  # decodings and predictions of a turn
+SLOW = {1: 10, 8: 24, 64: 64}  # requests of a round of the seed's
 UNITS = {"rate": ("answers a second", HIGHER), "p50": ("ms", LOWER), "cpu": ("us of CPU", LOWER)}
 WHAT = {"rate": "answers", "p50": "median latency", "cpu": "CPU of a request"}
 SAME = 0.95  # of the labels on which two servers of one network must agree
@@ -39,27 +41,38 @@ class Field:
     samples: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
 
     def round(self) -> None:
-        """Measure everybody once, the limit beside each of ours."""
+        """Measure everybody once, ours in turns with the limit."""
         for contender, server in self.servers.items():
+            ours = contender == "ours"
             for clients in CLIENTS:
-                number = (QUICK if contender == "ours" else SLOW)[clients]
+                number = (QUICK if ours else SLOW)[clients]
                 Load(server.port, clients, [self.kind], requests=number // 10).run()  # warms up
-                self._measure(f"{contender}.{clients}", server, clients, number)
-                if contender == "ours":
-                    limit = self.limit.round(LIMIT)
-                    self.samples[f"limit.{clients}.cpu"].append(limit["cpu_us"])
-                    self.samples[f"limit.{clients}.p50"].append(limit["p50_ms"])
+                turns, limits = [], []
+                for _ in range(TURNS if ours else 1):
+                    turns.append(self._turn(server, clients, number))
+                    if ours:
+                        limits.append(self.limit.round(LIMIT))
+                self._note(f"{contender}.{clients}", turns)
+                self._note(f"limit.{clients}", limits)
 
-    def _measure(self, key: str, server: Server, clients: int, number: int) -> None:
+    def _turn(self, server: Server, clients: int, number: int) -> dict[str, float]:
         processes = watch.family(server.pid)
         before = watch.cpu_seconds(processes)
         outcome = Load(server.port, clients, [self.kind], requests=number).run()
         used = watch.cpu_seconds(processes) - before
         if outcome.failures:
             raise RuntimeError(f"{server.name}: {outcome.failures[0]}")
-        self.samples[f"{key}.rate"].append(number / outcome.seconds)
-        self.samples[f"{key}.p50"].append(outcome.latency(self.kind.name) * 1e3)
-        self.samples[f"{key}.cpu"].append(used / number * 1e6)
+        return {
+            "rate": number / outcome.seconds,
+            "p50": outcome.latency(self.kind.name) * 1e3,
+            "cpu": used / number * 1e6,
+        }
+
+    def _note(self, key: str, turns: Sequence[Mapping[str, float]]) -> None:
+        for figure in UNITS:
+            values = [turn[figure] for turn in turns if figure in turn]
+            if values:
+                self.samples[f"{key}.{figure}"].append(statistics.fmean(values))
 
     def rows(self) -> list[Row]:
         """Return a row for each number of clients and each figure."""
