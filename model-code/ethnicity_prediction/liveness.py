@@ -94,9 +94,12 @@ class Watch:
     def blame(self, error: BaseException) -> str | None:
         """Who else is to blame for an error, if anybody: known soon after a connection broke."""
         end = self.clock() + SOON_S + 2 * BEAT_S
-        while self.clock() < end and isinstance(error, RuntimeError):
-            if reason := self.hearing.verdict(self.clock(), SOON_S):
+        while isinstance(error, RuntimeError):
+            now = self.clock()  # however late this thread comes, it looks once after the end
+            if reason := self.hearing.verdict(now, SOON_S):
                 return reason
+            if now > end:
+                break
             time.sleep(BEAT_S / 4)
         return None
 
@@ -123,7 +126,11 @@ class Watch:
 
     def _judge(self) -> None:
         while not self.ended.wait(BEAT_S / 2):
-            reason = self.hearing.verdict(self.clock(), self.silence_s)
-            if reason and not self.ended.wait(GRACE_S):
+            if not self._verdict() or self.ended.wait(GRACE_S):
+                continue
+            if reason := self._verdict():  # and not a silence that has ended meanwhile
                 self.give_up(reason)
                 return
+
+    def _verdict(self) -> str | None:
+        return self.hearing.verdict(self.clock(), self.silence_s)

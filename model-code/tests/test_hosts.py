@@ -155,7 +155,7 @@ class Board:
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     from ethnicity_prediction import liveness
 
-    for name, seconds in {"BEAT_S": 0.02, "SOON_S": 0.2, "GRACE_S": 0.05}.items():
+    for name, seconds in {"BEAT_S": 0.05, "SOON_S": 0.5, "GRACE_S": 0.05}.items():
         monkeypatch.setattr(liveness, name, seconds)
 
 
@@ -170,6 +170,24 @@ def test_a_host_that_hangs_is_ended_with_the_reason(quick):
     assert ended.wait(10)
     watch.stop()
     assert reasons[0].startswith("lost host b: ")
+
+
+def test_a_silence_that_ends_within_the_grace_ends_nothing(quick, monkeypatch):
+    from ethnicity_prediction import liveness
+
+    monkeypatch.setattr(liveness, "GRACE_S", 0.5)
+    board, reasons = Board(), []
+    watch = Watch(board, ("a", "b"), 0, silence_s=0.1, give_up=reasons.append)
+    end = time.monotonic() + 10
+    while watch._verdict() is None:
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    speaking = Watch(board, ("a", "b"), 1, silence_s=1000, give_up=pytest.fail)
+    time.sleep(1)
+    assert watch._verdict() is None
+    assert reasons == []
+    speaking.stop()
+    watch.stop()
 
 
 def test_a_broken_connection_has_somebody_to_blame(quick):
