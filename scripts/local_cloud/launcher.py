@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import secrets
 import signal
 import socket
@@ -33,6 +34,7 @@ KEPT_VARIABLES = ("PATH", "LANG", "LC_ALL", "TMPDIR", "SSL_CERT_FILE", "REQUESTS
 # Requirements are installed as the user's pip would, by the engine that the user's docker would
 # choose; LOCAL_CLOUD_ are our settings.
 KEPT_PREFIXES = ("PIP_", "DOCKER_HOST", "LOCAL_CLOUD_")
+PORTS = range(20000, 32000)
 INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -41,11 +43,16 @@ class LocalCloudError(RuntimeError):
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on right now."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Return a port that nobody has now, and that no system gives away by itself.
+
+    The ephemeral ports begin at 32768 with Linux and at 49152 elsewhere (RFC 6335, section 6): one
+    of them may be given to another process before the caller binds it.
+    """
+    for port in random.sample(PORTS, len(PORTS)):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind((HOST, port))
+            return port
+    raise LocalCloudError(f"no port from {PORTS[0]} to {PORTS[-1]} is free; see: ss -tln")
 
 
 def scrubbed_environment(home: Path) -> dict[str, str]:

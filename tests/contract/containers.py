@@ -6,7 +6,6 @@ import http.client
 import json
 import os
 import signal
-import socket
 import subprocess
 import time
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ import pytest
 from local_cloud import engines, state, unpacked
 from local_cloud.docker_cli.build import Builder
 from local_cloud.docker_cli.store import Store
+from local_cloud.launcher import free_port
 from local_cloud.sagemaker.container import Container
 from local_cloud.sagemaker.docker_engine import DockerContainer, DockerEngine
 from local_cloud.sagemaker.engine import Engine, Host, ProcessEngine, Program
@@ -191,12 +191,6 @@ def wait_for(text: str, root: Path, limit_s: float = 90) -> None:
     while text not in log_of(root, "train"):
         assert time.monotonic() < end, log_of(root, "train")
         time.sleep(0.05)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @dataclass
