@@ -5,10 +5,13 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from hypothesis.configuration import set_hypothesis_home_dir
 
 HERE = Path(__file__).resolve().parent
 set_hypothesis_home_dir(tempfile.mkdtemp())  # nothing is left beside the program
+settings.register_profile("here", deadline=None)  # a stalled machine is no failure
+settings.load_profile("here")
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
 from ethnicity_prediction import export  # noqa: E402

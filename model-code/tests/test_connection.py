@@ -507,9 +507,7 @@ PIECES = st.sampled_from(
 )
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(PIECES | st.binary(max_size=40), max_size=8))
 def test_no_bytes_whatever_bring_it_down(lasting: Served, pieces):
     with lasting.call() as caller:

@@ -67,7 +67,7 @@ def test_a_lying_photo_is_set_upright():
     assert (decode(lying, SPEC) == decode(PNG, SPEC)).all()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.integers(30, 900),
     st.integers(30, 900),
@@ -143,7 +143,7 @@ def test_images_of_one_request_share_the_limit():
         decoder(PNG)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.sampled_from([PNG, JPEG]), st.data())
 def test_broken_files_are_decoded_or_refused_never_worse(original, data):
     broken = bytearray(original)

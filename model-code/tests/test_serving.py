@@ -317,9 +317,7 @@ BODIES = (
 )
 
 
-@settings(
-    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(BODIES, TYPES, st.sampled_from([None, "text/csv", "*/*", ";;,", "a/b"]))
 def test_no_body_whatever_makes_an_error_of_ours(predictor, body, content_type, accept):
     status, _, answer = invoke(predictor, body, content_type, accept)

@@ -48,7 +48,7 @@ def smoketest(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def eventually(true: Callable[[], object], limit_s: float = 10) -> None:
+def eventually(true: Callable[[], object], limit_s: float = 60) -> None:
     end = time.monotonic() + limit_s
     while not true():
         assert time.monotonic() < end

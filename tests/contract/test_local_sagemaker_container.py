@@ -26,7 +26,7 @@ def start(tmp_path: Path, script: str) -> Container:
 def alive(pid: int) -> bool:
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # the latter: reaped since it was opened
         return False
     return stat.rsplit(") ", 1)[1][0] != "Z"
 

@@ -182,7 +182,7 @@ def test_what_a_repository_would_not_honour_is_refused_by_name(cloud, refusal):
     cloudformation.create_stack(StackName="refused", TemplateBody=body, OnFailure="DO_NOTHING")
     with pytest.raises(WaiterError):
         cloudformation.get_waiter("stack_create_complete").wait(
-            StackName="refused", WaiterConfig={"Delay": 0.1, "MaxAttempts": 50}
+            StackName="refused", WaiterConfig={"Delay": 0.1, "MaxAttempts": 600}
         )
     events = cloudformation.describe_stack_events(StackName="refused")["StackEvents"]
     reasons = " ".join(event.get("ResourceStatusReason", "") for event in events)
@@ -200,7 +200,7 @@ def test_a_repository_is_a_resource_of_a_stack(cloud):
         "Outputs": {"Url": {"Value": {"Fn::GetAtt": ["Repository", "CloneUrlHttp"]}}},
     }
     cloudformation.create_stack(StackName="git-stack", TemplateBody=json.dumps(body))
-    wait = {"Delay": 0.1, "MaxAttempts": 50}
+    wait = {"Delay": 0.1, "MaxAttempts": 600}
     cloudformation.get_waiter("stack_create_complete").wait(
         StackName="git-stack", WaiterConfig=wait
     )

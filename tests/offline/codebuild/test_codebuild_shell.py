@@ -105,7 +105,7 @@ def wait_for_the_end_of(pid: int) -> None:
 def is_zombie(pid: int) -> bool:
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # the latter: reaped since it was opened
         return True
 
 

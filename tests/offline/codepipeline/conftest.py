@@ -19,7 +19,7 @@ from local_cloud.launcher import ACCOUNT, REGION, SCRIPTS, RunningCloud
 
 HERE = Path(__file__).parent
 AWS_CLI = SCRIPTS.parent / ".tools" / "aws" / "bin"
-TIME_SCALE = "0.005"  # 20 minutes are 6 seconds
+TIME_SCALE = "0.01"  # 20 minutes are 12 seconds
 BUILDSPEC = """\
 version: 0.2
 env:

@@ -100,7 +100,7 @@ def test_a_stopped_job_keeps_what_it_saved(aws, sagemaker, new_job, trained):
 
 def test_a_job_that_runs_too_long_is_stopped(aws, sagemaker, new_job, trained):
     request = new_job(
-        HyperParameters={"mode": "hang"}, StoppingCondition={"MaxRuntimeInSeconds": 1}
+        HyperParameters={"mode": "hang"}, StoppingCondition={"MaxRuntimeInSeconds": 5}
     )
     sagemaker.create_training_job(**request)
     job = trained(request["TrainingJobName"])

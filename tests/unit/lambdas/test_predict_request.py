@@ -126,7 +126,7 @@ BODY = st.one_of(
 )
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     body=BODY.map(json.dumps) | st.text(max_size=60), encoded=st.booleans(), uploads=st.booleans()
 )
@@ -141,7 +141,7 @@ def test_whatever_is_sent_the_answer_is_a_request_or_an_error_of_the_caller(body
         assert uploads or request.image is None
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(name=st.text(max_size=60))
 def test_an_accepted_name_never_leaves_the_images_folder(name):
     try:
