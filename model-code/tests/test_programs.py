@@ -40,6 +40,31 @@ def test_a_failed_training_says_why_where_sagemaker_looks(tmp_path: Path):
     assert not (tmp_path / "model").exists()
 
 
+BESIDE = """
+import runpy, sys, threading, torch
+
+def work():
+    while True:
+        torch.add(ones, ones)
+
+ones = torch.ones(1000)
+threading.Thread(target=work, daemon=True).start()
+runpy.run_path(sys.argv[1], run_name="__main__")
+"""
+
+
+@pytest.mark.parametrize(("epochs", "code"), [("1", 0), ("many", 1)])
+def test_train_ends_with_its_code_whatever_a_thread_is_doing_in_torch(tmp_path, epochs, code):
+    pytest.importorskip("torch")
+    prepare(tmp_path, train=24, validation=0, epochs=epochs)
+    environ = os.environ | {"ML_ROOT": str(tmp_path), "PYTHONPATH": str(PROGRAM)}
+    command = [sys.executable, "-c", BESIDE, str(PROGRAM / "train")]
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=120)
+    assert done.returncode == code, done.stderr
+    assert (tmp_path / "model/model.json").exists() == (code == 0)
+    assert ("saved model=" in done.stdout) == (code == 0)
+
+
 def test_serve_without_a_model_ends_and_says_so(tmp_path: Path):
     done = run("serve", tmp_path, SAGEMAKER_BIND_TO_PORT="0")
     assert done.returncode == 1
