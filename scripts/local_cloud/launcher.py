@@ -95,14 +95,14 @@ def uninterrupted() -> Iterator[None]:
         yield
         return
     came: list[int] = []
-    handlers = {number: signal.getsignal(number) for number in INTERRUPTS}
-    replaced = {n: old for n, old in handlers.items() if old not in (signal.SIG_IGN, None)}
+    heeded = [n for n in INTERRUPTS if signal.getsignal(n) not in (signal.SIG_IGN, None)]
+    handlers = {number: signal.getsignal(number) for number in heeded}
     try:
-        for number in replaced:
+        for number in heeded:
             signal.signal(number, lambda number, _: came.append(number))
         yield
     finally:
-        for number, handler in replaced.items():
+        for number, handler in handlers.items():
             signal.signal(number, handler)
         for held in came:
             signal.raise_signal(held)
