@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -49,12 +50,15 @@ def main() -> int:
     if is_current(folder, digest):
         return 0
     started = time.monotonic()
-    print(f"{folder}: installing {lock} …", flush=True)
     try:
+        print(f"{folder}: installing {lock} …", flush=True)
         build(folder, lock, digest)
     except subprocess.CalledProcessError as error:
         print(f"{folder}: pip failed ({error}); is a package index reachable?", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print(f"{folder}: interrupted; the next make installs it afresh", file=sys.stderr)
+        return 128 + signal.SIGINT
     print(f"{folder}: ready after {time.monotonic() - started:.0f} s")
     return 0
 

@@ -12,10 +12,11 @@ import argparse
 import contextlib
 import io
 import os
-import subprocess
+import signal
 import sys
 import tempfile
 from pathlib import Path
+from typing import NoReturn
 
 from local_cloud import unpacked as layout
 from local_cloud.docker_cli.build import Builder, BuildError
@@ -23,7 +24,7 @@ from local_cloud.docker_cli.store import Store
 
 
 def main(arguments: list[str]) -> int:
-    """Read the command line; returns an exit status."""
+    """Read the command line; returns an exit status, or ends as the command that is to run."""
     own, command = arguments, []
     if "--" in arguments:
         cut = arguments.index("--")
@@ -40,11 +41,14 @@ def main(arguments: list[str]) -> int:
     except BuildError as error:
         print(f"{options.dockerfile}: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("interrupted; the next run goes on with what is not finished", file=sys.stderr)
+        return 128 + signal.SIGINT
     if not runs:
         return 0
     if not command or len(made) != 1:
         parser.error("run needs one target, and a command after --")
-    return run_in(made[0], command)
+    become(made[0], command)
 
 
 def environment_of(dockerfile: Path, target: str, build_arguments: dict[str, str]) -> Path:
@@ -62,9 +66,10 @@ def environment_of(dockerfile: Path, target: str, build_arguments: dict[str, str
         return layout.read_unpacked(store.folder(image.id)).environment
 
 
-def run_in(environment: Path, command: list[str]) -> int:
-    """Run a command with the environment's programs first on PATH."""
+def become(environment: Path, command: list[str]) -> NoReturn:
+    """End as a command with the environment's programs first on PATH; Ctrl-C is its alone."""
     variables = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     variables["PATH"] = os.pathsep.join([str(environment / "bin"), os.environ.get("PATH", "")])
     variables["VIRTUAL_ENV"] = str(environment)
-    return subprocess.run(command, env=variables).returncode
+    sys.stdout.flush()
+    os.execvpe(command[0], command, variables)
